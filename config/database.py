@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""The database: one metadata, snapshot reads, and one writer thread a process with group commit.
+
+Writes are functions of a connection. Jobs that arrive together share one transaction and one fsync;
+each runs in its own savepoint, so one bad job never fails its neighbours (DESIGN 4.2). Processes on
+SQLite queue on a lock file, not in SQLite's busy loop (DESIGN 4.7).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import sqlalchemy as sa
+from sqlalchemy.pool import QueuePool
+
+from config.refusal import Unavailable
+
+log = logging.getLogger("congvan.database")
+metadata = sa.MetaData()
+"""Every table of the installation; each room's ``schema.py`` adds its own."""
+
+T = TypeVar("T")
+Job = Callable[[sa.Connection], T]
+_BATCH = 128
+_RETRIES = 5
+_TRANSIENT = {"40P01", "40001"}
+_AFTER = "congvan.after_commit"
+_JOBS_OWN_FAULT = (sa.exc.IntegrityError, sa.exc.DataError, sa.exc.ProgrammingError)
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database or its disk can't be reached or written now; nothing was done."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "database-unavailable",
+            "Cơ sở dữ liệu tạm thời không ghi được, chưa có gì thay đổi. Hãy thử lại sau ít phút.",
+            "The database can't be written just now, nothing was changed. Please try again in a few minutes.",
+        )
+
+
+def after_commit(conn: sa.Connection, callback: Callable[[], None]) -> None:
+    """Have ``callback`` run once the transaction of ``conn`` is durable (never when it is undone)."""
+    conn.info.setdefault(_AFTER, []).append(callback)
+
+
+@dataclass(slots=True)
+class _Task:
+    job: Callable[[sa.Connection], Any]
+    done: Callable[[Any, BaseException | None], None]
+    result: Any = None
+    error: BaseException | None = field(default=None)
+
+
+class Database:
+    """One engine pair (reads, the writer) on SQLite or PostgreSQL.
+
+    ``lock_file`` is where processes queue before writing to SQLite. ``before_commit`` functions run
+    in the writer thread before each commit (segments make their bytes durable there).
+    """
+
+    def __init__(self, url: str, lock_file: Path | None = None) -> None:
+        self.url = url
+        self.dialect = sa.make_url(url).get_backend_name()
+        if self.dialect == "sqlite":
+            options: dict[str, Any] = {
+                "poolclass": QueuePool,
+                "pool_size": 8,
+                "max_overflow": 56,
+                "connect_args": {"check_same_thread": False, "timeout": 30, "cached_statements": 512},
+            }
+        else:
+            options = {"pool_pre_ping": True, "pool_size": 8, "max_overflow": 56}
+        self._reader = sa.create_engine(url, **options)
+        self._writer = sa.create_engine(url, **{**options, "pool_size": 1, "max_overflow": 0})
+        if self.dialect == "sqlite":
+            _sqlite_engine(self._reader, "BEGIN")
+            _sqlite_engine(self._writer, "BEGIN IMMEDIATE")
+        else:
+            self._reader = self._reader.execution_options(isolation_level="REPEATABLE READ")
+        self._lock_file = lock_file
+        self._lock: int | None = None
+        self.before_commit: list[Callable[[], None]] = []
+        self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+
+    # --- reads
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A connection with one snapshot for its life. Raises `DatabaseUnavailable`."""
+        try:
+            conn = self._reader.connect()
+        except sa.exc.DBAPIError as problem:
+            raise DatabaseUnavailable from problem
+        with conn:
+            yield conn
+
+    # --- writes
+
+    def write(self, job: Job[T]) -> T:
+        """Run ``job`` in the writer thread and return its result once it is durable.
+
+        Raises what the job raises, or `DatabaseUnavailable`; in both cases nothing of it is kept.
+        """
+        future: Future[Any] = Future()
+
+        def done(result: Any, error: BaseException | None) -> None:
+            if error is None:
+                future.set_result(result)
+            else:
+                future.set_exception(error)
+
+        self._put(_Task(job, done))
+        return cast(T, future.result())
+
+    async def commit(self, job: Job[T]) -> T:
+        """`write`, awaited from a running event loop."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+
+        def settle(result: Any, error: BaseException | None) -> None:
+            if future.done():
+                return
+            if error is None:
+                future.set_result(result)
+            else:
+                future.set_exception(error)
+
+        def done(result: Any, error: BaseException | None) -> None:
+            try:
+                loop.call_soon_threadsafe(settle, result, error)
+            except RuntimeError:
+                log.warning("the event loop ended before its write was answered")
+
+        self._put(_Task(job, done))
+        return cast(T, await future)
+
+    def close(self) -> None:
+        """Finish queued writes and close all connections."""
+        with self._starting:
+            thread, self._thread = self._thread, None
+        if thread is not None:
+            self._tasks.put(None)
+            thread.join()
+        self._reader.dispose()
+        self._writer.dispose()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _put(self, task: _Task) -> None:
+        if self._thread is None:
+            with self._starting:
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._run, name="database-writer", daemon=True)
+                    self._thread.start()
+        self._tasks.put(task)
+
+    def _run(self) -> None:
+        while True:
+            first = self._tasks.get()
+            if first is None:
+                return
+            batch, ending = [first], False
+            while len(batch) < _BATCH and not ending:
+                try:
+                    task = self._tasks.get_nowait()
+                except queue.Empty:
+                    break
+                if task is None:
+                    ending = True
+                else:
+                    batch.append(task)
+            self._commit(batch)
+            for task in batch:
+                task.done(task.result, task.error)
+            if ending:
+                return
+
+    def _commit(self, batch: list[_Task]) -> None:
+        for attempt in range(_RETRIES):
+            try:
+                after = self._transact(batch)
+            except sa.exc.DBAPIError as problem:
+                if getattr(problem.orig, "sqlstate", None) in _TRANSIENT and attempt + 1 < _RETRIES:
+                    continue
+                self._fail(batch, problem)
+                return
+            except (OSError, sa.exc.SQLAlchemyError) as problem:
+                self._fail(batch, problem)
+                return
+            for callback in after:
+                try:
+                    callback()
+                except Exception:
+                    log.exception("a wake-up after the commit failed")
+            return
+
+    def _fail(self, batch: list[_Task], problem: Exception) -> None:
+        log.error("a commit of %d jobs failed: %s", len(batch), problem)
+        for task in batch:
+            task.error = DatabaseUnavailable()
+            task.error.__cause__ = problem
+
+    def _transact(self, batch: list[_Task]) -> list[Callable[[], None]]:
+        with self._process_lock(), self._writer.connect() as conn:
+            after: list[Callable[[], None]] = []
+            conn.info[_AFTER] = after
+            with conn.begin():
+                for task in batch:
+                    self._run_task(conn, task, after)
+                for flush in self.before_commit:
+                    flush()
+            return after
+
+    def _run_task(self, conn: sa.Connection, task: _Task, after: list[Callable[[], None]]) -> None:
+        task.result, task.error = None, None
+        mark = len(after)
+        conn.exec_driver_sql("SAVEPOINT job")
+        try:
+            task.result = task.job(conn)
+            conn.exec_driver_sql("RELEASE SAVEPOINT job")
+        except _JOBS_OWN_FAULT as problem:
+            self._undo(conn, task, problem, after, mark)
+        except sa.exc.DBAPIError:
+            raise
+        except Exception as problem:
+            self._undo(conn, task, problem, after, mark)
+
+    @staticmethod
+    def _undo(
+        conn: sa.Connection,
+        task: _Task,
+        problem: Exception,
+        after: list[Callable[[], None]],
+        mark: int,
+    ) -> None:
+        conn.exec_driver_sql("ROLLBACK TO SAVEPOINT job")
+        conn.exec_driver_sql("RELEASE SAVEPOINT job")
+        del after[mark:]
+        task.error = problem
+
+    @contextmanager
+    def _process_lock(self) -> Iterator[None]:
+        if self._lock_file is None or self.dialect != "sqlite":
+            yield
+            return
+        if self._lock is None:
+            self._lock = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+
+def _sqlite_engine(engine: sa.Engine, begin: str) -> None:
+    def on_connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "busy_timeout=30000",
+            "foreign_keys=ON",
+            "cache_size=-16000",
+            "temp_store=MEMORY",
+            "secure_delete=ON",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    def on_begin(conn: sa.Connection) -> None:
+        conn.exec_driver_sql(begin)
+
+    sa.event.listen(engine, "connect", on_connect)
+    sa.event.listen(engine, "begin", on_begin)

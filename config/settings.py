@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""The one configuration file, ``province.toml``: documented dataclasses, read strictly.
+
+Every key has its explanation beside it; `example` writes ``config/province.example.toml`` from them.
+A key that is not known, or of the wrong type, is refused with its name: a typing error in a setting
+must not silently mean the default.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from config.refusal import Refused
+
+
+def _key(default: Any, doc: str) -> Any:
+    if isinstance(default, (dict, list)):
+        value = default
+        return field(default_factory=value.copy, metadata={"doc": doc})
+    return field(default=default, metadata={"doc": doc})
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Who this installation is."""
+
+    name: str = _key("Tỉnh", "Shown on pages and in the SMTP and IMAP greetings.")
+    tls_name: str = _key("localhost", "Host name of the mail server; its TLS certificate names it.")
+    origin: str = _key("congvan.localhost/ledger", "Name of the ledger in its signed checkpoints.")
+    demo: bool = _key(False, "True only in a demo: file-approved keys, short waits, relaxed passwords.")
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where things lie; relative paths start from the folder of this file."""
+
+    data: str = _key("data", "Database, segments, ledger, trust.")
+    run: str = _key("run", "Sockets and pids; a short path (a socket's name has 107 bytes at most).")
+    master_key: str = _key("secrets/master.key", "32 random bytes; keep them out of the data's backup.")
+    signer_secret: str = _key("secrets/signer.key", "Opens the signer's key store; only the signer reads it.")
+    rulebook: str = _key("", "A rulebook of your own; empty: the one that comes with the program.")
+
+
+@dataclass(frozen=True)
+class DatabaseSettings:
+    """Where rows are kept."""
+
+    url: str = _key("", "SQLAlchemy address; empty: SQLite in the data folder.")
+
+
+@dataclass(frozen=True)
+class Listen:
+    """Addresses to listen on, ``host:port``; empty: not served."""
+
+    smtp: str = _key("127.0.0.1:12025", "Mail from other servers (MX).")
+    submission: str = _key("127.0.0.1:12587", "Mail from our people, STARTTLS (RFC 6409).")
+    submissions: str = _key("127.0.0.1:12465", "Mail from our people, implicit TLS (RFC 8314).")
+    imap: str = _key("127.0.0.1:12143", "IMAP with STARTTLS.")
+    imaps: str = _key("127.0.0.1:12993", "IMAP, implicit TLS.")
+    web: str = _key("127.0.0.1:12443", "The pages, HTTPS.")
+    public: str = _key("127.0.0.1:12444", "The public look-up of documents, HTTPS.")
+
+
+@dataclass(frozen=True)
+class Tls:
+    """The certificate of mail and web."""
+
+    certificate: str = _key("tls/server.pem", "Certificate chain, PEM.")
+    key: str = _key("tls/server.key", "Private key, PEM.")
+
+
+@dataclass(frozen=True)
+class Mail:
+    """Limits of official mail."""
+
+    max_message_bytes: int = _key(25 * 1024 * 1024, "Largest message accepted, in bytes.")
+    max_recipients: int = _key(1000, "Recipients of one message, at most.")
+    plaintext_on_loopback: bool = _key(
+        False, "Let IMAP and submission take a password without TLS from this very machine."
+    )
+    public_providers_reason: bool = _key(
+        True, "Ask for a reason when official mail goes to a public mail provider (R-MAIL-01)."
+    )
+
+
+@dataclass(frozen=True)
+class Queue:
+    """How mail leaves this machine."""
+
+    routes: dict[str, str] = _key(
+        {}, "Recipient domain -> host:port of the server that takes its mail; '*' is the smarthost."
+    )
+    retry_minutes: list[int] = _key(
+        [1, 5, 15, 30, 60, 120, 240], "Waits between attempts, in minutes; the last one repeats."
+    )
+    expire_hours: int = _key(72, "After so many hours a message that can't be delivered comes back.")
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """How official documents travel."""
+
+    status_gather: float = _key(60.0, "Seconds in which statuses to one sender are put together.")
+    letter_unit: str = _key("VP", "Unit in the notation of an official letter when none is given.")
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The tamper-evident record."""
+
+    pause: float = _key(0.5, "Seconds between two rounds of the sequencer.")
+
+
+@dataclass(frozen=True)
+class Web:
+    """The pages."""
+
+    session_hours: int = _key(10, "A sign-in lasts so long.")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The whole file. ``base`` is the folder it lies in, ``file`` the file itself."""
+
+    base: Path
+    file: Path
+    installation: Installation = field(default_factory=Installation)
+    paths: Paths = field(default_factory=Paths)
+    database: DatabaseSettings = field(default_factory=DatabaseSettings)
+    listen: Listen = field(default_factory=Listen)
+    tls: Tls = field(default_factory=Tls)
+    mail: Mail = field(default_factory=Mail)
+    queue: Queue = field(default_factory=Queue)
+    exchange: Exchange = field(default_factory=Exchange)
+    ledger: Ledger = field(default_factory=Ledger)
+    web: Web = field(default_factory=Web)
+
+    def at(self, path: str) -> Path:
+        """``path`` from the file, absolute."""
+        return (self.base / path).absolute()
+
+    @property
+    def data_dir(self) -> Path:
+        """The data folder."""
+        return self.at(self.paths.data)
+
+    @property
+    def run_dir(self) -> Path:
+        """The folder of sockets and pids."""
+        return self.at(self.paths.run)
+
+    @property
+    def ledger_dir(self) -> Path:
+        """The published ledger: tiles and checkpoint."""
+        return self.data_dir / "ledger"
+
+    @property
+    def trust_dir(self) -> Path:
+        """Certificates of agencies and people, anchors, revocation lists."""
+        return self.data_dir / "trust"
+
+    @property
+    def master_key(self) -> Path:
+        """The master key file."""
+        return self.at(self.paths.master_key)
+
+    @property
+    def keyring(self) -> Path:
+        """The wrapped keys."""
+        return self.data_dir / "keyring.json"
+
+    @property
+    def database_url(self) -> str:
+        """The SQLAlchemy address of the database."""
+        return self.database.url or f"sqlite:///{self.data_dir / 'congvan.db'}"
+
+
+_SECTIONS = [one.name for one in dataclasses.fields(Settings) if one.name not in ("base", "file")]
+
+
+def read(file: Path) -> Settings:
+    """The settings of ``file``. Raises `Refused` naming what is wrong with it."""
+    try:
+        raw = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as problem:
+        raise _bad(file, f"{problem.strerror}") from problem
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise _bad(file, str(problem)) from problem
+    sections: dict[str, Any] = {}
+    hints = typing.get_type_hints(Settings)
+    for name, table in raw.items():
+        if name not in _SECTIONS or not isinstance(table, dict):
+            raise _bad(file, f"[{name}] is not a section; known: {', '.join(_SECTIONS)}")
+        sections[name] = _section(file, name, hints[name], table)
+    return Settings(base=file.absolute().parent, file=file.absolute(), **sections)
+
+
+def _section(file: Path, name: str, kind: Any, table: dict[str, Any]) -> Any:
+    hints = typing.get_type_hints(kind)
+    values = {}
+    for key, value in table.items():
+        if key not in hints:
+            raise _bad(file, f"[{name}] {key} is not a setting; known: {', '.join(hints)}")
+        if not _fits(value, hints[key]):
+            raise _bad(file, f"[{name}] {key} must be {_name(hints[key])}")
+        values[key] = float(value) if hints[key] is float else value
+    return kind(**values)
+
+
+def _fits(value: object, hint: Any) -> bool:
+    origin = typing.get_origin(hint)
+    if origin is dict:
+        return isinstance(value, dict) and all(
+            isinstance(one, str) for one in cast(dict[str, object], value).values()
+        )
+    if origin is list:
+        (inner,) = typing.get_args(hint)
+        return isinstance(value, list) and all(_fits(one, inner) for one in cast(list[object], value))
+    if hint is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, hint)
+
+
+def _name(hint: Any) -> str:
+    return str(hint) if isinstance(hint, types.GenericAlias) else str(getattr(hint, "__name__", hint))
+
+
+def _bad(file: Path, what: str) -> Refused:
+    return Refused(
+        "bad-settings",
+        f"Tệp cấu hình {file} không đọc được: {what}",
+        f"The settings file {file} can't be used: {what}",
+    )
+
+
+def example(settings: Settings | None = None, *, comments: bool = True) -> str:
+    """The settings file as text, every key with its explanation (``settings``: its values)."""
+    shown = settings or Settings(base=Path(), file=Path())
+    lines = ["# congvan: the settings of one installation."] if comments else []
+    for name in _SECTIONS:
+        section = getattr(shown, name)
+        lines += ["", f"# {type(section).__doc__}"] if comments else [""]
+        lines.append(f"[{name}]")
+        for one in dataclasses.fields(section):
+            if comments:
+                lines.append(f"# {one.metadata['doc']}")
+            lines.append(f"{one.name} = {_toml(getattr(section, one.name))}")
+    return "\n".join(lines).strip() + "\n"
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{_toml(key)} = {_toml(one)}" for key, one in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml(one) for one in value) + "]"
+    return str(value)

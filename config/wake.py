@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Wake-ups between processes: "something changed here, look" (DESIGN 4.4, 4.20).
+
+On one machine each listening process owns a datagram socket in the run folder and everybody sends to
+all of them. A wake-up may be lost; it is a hint, and listeners look by themselves now and then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+_LIMIT = 256
+Listener = Callable[[str, str], None]
+
+
+class Wake:
+    """Publishes to every listener of the installation; listens at most once a process."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self._folder = run_dir
+        self._sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self._own: Path | None = None
+        self._socket: socket.socket | None = None
+        self._listeners: list[Listener] = []
+
+    def publish(self, topic: str, key: str = "") -> None:
+        """Tell every listener that ``topic`` changed at ``key``. Never blocks, never raises."""
+        message = f"{topic} {key}".encode()[:_LIMIT]
+        try:
+            names = [name for name in os.listdir(self._folder) if name.endswith(".wake")]
+        except OSError:
+            return
+        for name in names:
+            path = self._folder / name
+            try:
+                self._sender.sendto(message, str(path))
+            except ConnectionRefusedError:
+                path.unlink(missing_ok=True)  # its process is gone
+            except OSError:
+                continue
+
+    def subscribe(self, listener: Listener) -> None:
+        """Call ``listener(topic, key)`` in the event loop for each wake-up, once `start` ran."""
+        self._listeners.append(listener)
+
+    def start(self) -> None:
+        """Begin to listen on the running event loop."""
+        if self._socket is not None:
+            return
+        self._own = self._folder / f"{os.getpid()}.wake"
+        self._own.unlink(missing_ok=True)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self._socket.bind(str(self._own))
+        asyncio.get_running_loop().add_reader(self._socket.fileno(), self._readable)
+
+    def stop(self) -> None:
+        """Stop listening."""
+        if self._socket is not None:
+            with contextlib.suppress(RuntimeError):
+                asyncio.get_running_loop().remove_reader(self._socket.fileno())
+            self._socket.close()
+            self._socket = None
+        if self._own is not None:
+            self._own.unlink(missing_ok=True)
+
+    def _readable(self) -> None:
+        if self._socket is None:
+            return
+        for _ in range(256):
+            try:
+                message = self._socket.recv(_LIMIT)
+            except BlockingIOError:
+                return
+            topic, _, key = message.decode(errors="replace").partition(" ")
+            for listener in self._listeners:
+                listener(topic, key)

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Shared fixtures: a temporary PostgreSQL, databases on both engines, a small installation's parts."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+import exchange.schema  # noqa: F401 - its tables belong to the metadata
+from config.database import Database, metadata
+from config.seal import Seal
+from config.wake import Wake
+from mailserver.accounts import Account, Accounts, Agency, passwords
+from mailserver.accounts.changes import NewAccount, NewAgency, add_account, add_agency
+from mailserver.store import Store, mailboxes
+from mailserver.store.segments import Segments
+
+PASSWORD = "mat-khau-thu-nghiem-26-ky-tu"
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A PostgreSQL of our own in a temporary folder, run by an unprivileged user."""
+    programs = _postgres_programs()
+    folder = Path(tempfile.mkdtemp(prefix="cvpg"))
+    as_user: list[str] = []
+    if os.geteuid() == 0:
+        owner = pwd.getpwnam("postgres" if _has_user("postgres") else "nobody")
+        os.chown(folder, owner.pw_uid, owner.pw_gid)
+        as_user = ["setpriv", f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--clear-groups"]
+    data = folder / "data"
+    run = lambda *words: subprocess.run(  # noqa: E731
+        [*as_user, *words], check=True, capture_output=True, cwd=folder
+    )
+    run(
+        str(programs / "initdb"), "-D", str(data), "-U", "congvan", "-A", "trust", "-E", "UTF8", "--no-locale"
+    )
+    options = f"-k {folder} -c listen_addresses='' -c fsync=off -c max_connections=200"
+    run(str(programs / "pg_ctl"), "-D", str(data), "-w", "-o", options, "-l", str(folder / "log"), "start")
+    try:
+        yield f"postgresql+psycopg://congvan@/postgres?host={folder}"
+    finally:
+        run(str(programs / "pg_ctl"), "-D", str(data), "-m", "immediate", "stop")
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _has_user(name: str) -> bool:
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
+
+
+def _postgres_programs() -> Path:
+    for folder in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True):
+        if (folder / "initdb").exists():
+            return folder
+    found = shutil.which("initdb")
+    assert found, "PostgreSQL's programs are missing: apt-get install postgresql"
+    return Path(found).resolve().parent
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """An empty database with all tables, on each engine in turn."""
+    yield from _database(str(request.param), request, tmp_path)
+
+
+@pytest.fixture
+def sqlite_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """An empty SQLite database with all tables."""
+    yield from _database("sqlite", request, tmp_path)
+
+
+def _database(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    if kind == "sqlite":
+        url = f"sqlite:///{tmp_path}/congvan.db"
+    else:
+        url = request.getfixturevalue("postgres_url")
+        engine = sa.create_engine(url)
+        with engine.begin() as conn:
+            metadata.drop_all(conn)
+        engine.dispose()
+    made = Database(url, tmp_path / "write.lock")
+    made.write(lambda conn: metadata.create_all(conn))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def seal() -> Seal:
+    """Fixed keys."""
+    return Seal({1: b"k" * 32}, b"d" * 32)
+
+
+@dataclass
+class Province:
+    """Two agencies with a few people, on a real store."""
+
+    database: Database
+    seal: Seal
+    accounts: Accounts
+    store: Store
+    segments: Segments
+    wake: Wake
+    home: Agency
+    other: Agency
+    people: dict[str, Account]
+
+
+@pytest.fixture
+def province(database: Database, seal: Seal, tmp_path: Path) -> Iterator[Province]:
+    """A small province on each engine."""
+    yield from _province(database, seal, tmp_path)
+
+
+@pytest.fixture
+def small_province(sqlite_database: Database, seal: Seal, tmp_path: Path) -> Iterator[Province]:
+    """A small province on SQLite only, for tests in which the engine makes no difference."""
+    yield from _province(sqlite_database, seal, tmp_path)
+
+
+def _province(database: Database, seal: Seal, tmp_path: Path) -> Iterator[Province]:
+    kept = (passwords.APP, passwords.keep(passwords.APP, PASSWORD))
+
+    def job(conn: sa.Connection) -> tuple[Agency, Agency, dict[str, Account]]:
+        home = add_agency(conn, seal, NewAgency("H12.01", "Văn phòng UBND", "VP", "vpubnd.camau.example"))
+        other = add_agency(conn, seal, NewAgency("H12.02", "Sở Nội vụ", "SNV", "sonoivu.camau.example"))
+        people = {}
+        for agency in (home, other):
+            for role, local in (
+                ("clerk", "vt1"),
+                ("leader", "lanhdao"),
+                ("civil-servant", "cv1"),
+                ("civil-servant", "cv2"),
+            ):
+                address = f"{local}@{agency.domain}"
+                people[address] = add_account(
+                    conn, seal, agency, NewAccount(address, f"{role} {agency.short}", role, role, (kept,))
+                )
+        for agency in (home, other):
+            mailboxes.create_standard(conn, seal, agency.registry)
+        for one in people.values():
+            mailboxes.create_standard(conn, seal, one.ref)
+        return home, other, people
+
+    home, other, people = database.write(job)
+    run = Path(tempfile.mkdtemp(prefix="cv"))
+    wake = Wake(run)
+    segments = Segments(tmp_path / "segments")
+    store = Store(database, seal, segments, wake)
+    yield Province(database, seal, Accounts(database, seal), store, segments, wake, home, other, people)
+    segments.close()
+    shutil.rmtree(run, ignore_errors=True)
