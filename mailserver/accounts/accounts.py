@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""The people and agencies of the installation: look-up, signing in, web sessions.
+
+`Accounts.authenticate` is the only place that decides whether a password opens an account.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from config.clock import now_us
+from config.database import Database
+from config.refusal import Refused
+from config.seal import Seal
+from mailserver.accounts import passwords, schema, throttling
+from mailserver.accounts.model import Account, AccountRef, Agency, canonical, domain_of
+from policy.ledger.entries import record
+
+_FRESH_S = 2.0
+
+
+class BadCredentials(Refused):
+    """The address or the password is wrong; which of them is not said."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "bad-credentials",
+            "Địa chỉ hoặc mật khẩu không đúng. Ứng dụng thư cần mật khẩu ứng dụng, không phải mật khẩu trang web.",
+            "Wrong address or password. Mail programs need an app password, not the one of the web page.",
+        )
+
+
+@dataclass(slots=True)
+class _Directory:
+    at: float
+    agencies: dict[int, Agency]
+    by_code: dict[str, Agency]
+    by_domain: dict[str, Agency]
+    by_address: dict[str, Account]
+    by_ref: dict[AccountRef, Account]
+
+
+class Accounts:
+    """Reads the directory (kept in memory, refreshed when it changed) and checks credentials."""
+
+    def __init__(self, database: Database, seal: Seal) -> None:
+        self.database = database
+        self.seal = seal
+        self._directory: _Directory | None = None
+        self._generation = -1
+        self._lock = threading.Lock()
+
+    # --- the directory
+
+    def by_address(self, address: str) -> Account | None:
+        """The account of ``address``, in any spelling of case; None when there is none."""
+        try:
+            return self._now().by_address.get(canonical(address))
+        except Refused:
+            return None
+
+    def by_ref(self, ref: AccountRef) -> Account | None:
+        """The account with this key."""
+        return self._now().by_ref.get(ref)
+
+    def agency(self, code: str) -> Agency | None:
+        """The agency with the public code ``code`` (new or old form)."""
+        return self._now().by_code.get(code)
+
+    def agency_number(self, number: int) -> Agency | None:
+        """The agency with this number."""
+        return self._now().agencies.get(number)
+
+    def agency_of_domain(self, domain: str) -> Agency | None:
+        """The agency whose mail domain this is."""
+        return self._now().by_domain.get(domain.lower())
+
+    def is_ours(self, address: str) -> bool:
+        """Whether the domain of ``address`` is one of ours (the account may be missing)."""
+        return domain_of(address) in self._now().by_domain
+
+    def agencies(self) -> list[Agency]:
+        """All agencies, by code."""
+        return sorted(self._now().agencies.values(), key=lambda one: one.code)
+
+    def all(self) -> list[Account]:
+        """All accounts."""
+        return list(self._now().by_ref.values())
+
+    def members(self, code: str, role: str | None = None) -> list[Account]:
+        """The accounts of one agency (of one role)."""
+        return [
+            one
+            for one in self._now().by_ref.values()
+            if one.agency_code == code and (role is None or one.role == role)
+        ]
+
+    def directory(self, prefix: str, limit: int = 10) -> list[Account]:
+        """Accounts whose address, name or title holds ``prefix``, for completion."""
+        wanted = prefix.casefold()
+        found = [
+            one
+            for one in self._now().by_ref.values()
+            if wanted in one.address or wanted in one.name.casefold() or wanted in one.title.casefold()
+        ]
+        return sorted(found, key=lambda one: (not one.address.startswith(wanted), one.address))[:limit]
+
+    def forget(self) -> None:
+        """Read the directory anew at the next look (after a change in this process)."""
+        self._directory = None
+
+    def _now(self) -> _Directory:
+        known = self._directory
+        if known is not None and time.monotonic() - known.at < _FRESH_S:
+            return known
+        with self._lock:
+            if self._directory is not None and time.monotonic() - self._directory.at < _FRESH_S:
+                return self._directory
+            with self.database.reading() as conn:
+                generation = (
+                    conn.execute(
+                        sa.select(schema.counter.c.next).where(
+                            schema.counter.c.agency == 0, schema.counter.c.kind == "directory"
+                        )
+                    ).scalar()
+                    or 0
+                )
+                if self._directory is None or generation != self._generation:
+                    self._directory = self._load(conn)
+                    self._generation = generation
+            self._directory.at = time.monotonic()
+            return self._directory
+
+    def _load(self, conn: sa.Connection) -> _Directory:
+        agencies = {row.agency: _agency(row) for row in conn.execute(sa.select(schema.agency))}
+        by_ref: dict[AccountRef, Account] = {}
+        for row in conn.execute(sa.select(schema.account)):
+            ref = AccountRef(row.agency, row.account)
+            told = json.loads(self.seal.open(row.sealed, _account_aad(ref)))
+            home = agencies[row.agency]
+            by_ref[ref] = Account(
+                ref, told["address"], told["name"], told["title"], row.role, home.code, home.name, row.state
+            )
+        codes = {one.old_code: one for one in agencies.values() if one.old_code}
+        codes |= {one.code: one for one in agencies.values()}
+        return _Directory(
+            at=time.monotonic(),
+            agencies=agencies,
+            by_code=codes,
+            by_domain={one.domain: one for one in agencies.values()},
+            by_address={one.address: one for one in by_ref.values()},
+            by_ref=by_ref,
+        )
+
+    # --- signing in
+
+    def authenticate(self, protocol: str, address: str, password: str, client: str) -> Account:
+        """The account that ``password`` opens by ``protocol`` (``imap``, ``submission``, ``web``).
+
+        ``client`` is the network address it came from. Raises `BadCredentials`,
+        `throttling.Throttled`, or `Refused` (``account-locked``). Blocks for a slow hash on the web:
+        call it in a thread.
+        """
+        kind = passwords.OWN if protocol == "web" else passwords.APP
+        name = address.strip().lower()[:254]
+        with self.database.reading() as conn:
+            throttling.check(conn, self.seal, name, client)
+            found = self.by_address(name)
+            stored = [] if found is None else self._secrets(conn, found.ref, kind)
+        if not stored:
+            passwords.spend_the_time_of_a_check(kind, password)
+        if found is None or not any(passwords.matches(kind, one, password) for one in stored):
+            self.database.write(lambda conn: self._refuse(conn, protocol, name, client, password))
+            raise BadCredentials
+        if found.state != "active":
+            raise Refused(
+                "account-locked",
+                "Tài khoản đang bị khóa. Liên hệ cán bộ CNTT của cơ quan để mở lại.",
+                "This account is locked. Ask your agency's officer to open it again.",
+            )
+        return found
+
+    def _secrets(self, conn: sa.Connection, ref: AccountRef, kind: str) -> list[bytes]:
+        table = schema.credential
+        rows = conn.execute(
+            sa.select(table.c.secret).where(
+                table.c.agency == ref.agency, table.c.account == ref.account, table.c.kind == kind
+            )
+        )
+        return [row.secret for row in rows]
+
+    def _refuse(self, conn: sa.Connection, protocol: str, name: str, client: str, password: str) -> None:
+        """Count it, and write ONE ledger entry for account, source and minute (DESIGN 4.11)."""
+        minute = now_us() // 60_000_000
+        mark = self.seal.digest("failed-sign-in", f"{name}|{client}|{minute}".encode())
+        first = conn.execute(sa.select(schema.throttle.c.who).where(schema.throttle.c.who == mark)).first()
+        throttling.note_failure(conn, self.seal, name, client, password)
+        if first is None:
+            conn.execute(sa.insert(schema.throttle).values(who=mark, secret=mark, at_us=now_us()))
+            detail = {"address": name, "protocol": protocol, "source": client}
+            record(conn, self.seal, "account.sign-in-failed", name, detail)
+
+    # --- web sessions
+
+    def open_session(self, account: Account, hours: int) -> str:
+        """A new web session; the token goes into the cookie, only its digest is kept."""
+        token = secrets.token_urlsafe(32)
+        now = now_us()
+
+        def job(conn: sa.Connection) -> None:
+            conn.execute(sa.delete(schema.web_session).where(schema.web_session.c.until_us < now))
+            conn.execute(
+                sa.insert(schema.web_session).values(
+                    token_digest=_token_digest(token),
+                    agency=account.ref.agency,
+                    account=account.ref.account,
+                    created_us=now,
+                    until_us=now + hours * 3_600_000_000,
+                )
+            )
+            record(conn, self.seal, "account.sign-in", account.address, {"protocol": "web"})
+
+        self.database.write(job)
+        return token
+
+    def session(self, token: str) -> Account | None:
+        """The account of an open session, None when it ended or the account is locked."""
+        table = schema.web_session
+        with self.database.reading() as conn:
+            row = conn.execute(sa.select(table).where(table.c.token_digest == _token_digest(token))).first()
+        if row is None or row.until_us < now_us():
+            return None
+        found = self.by_ref(AccountRef(row.agency, row.account))
+        return found if found is not None and found.state == "active" else None
+
+    def close_session(self, token: str) -> None:
+        """End a session."""
+        table = schema.web_session
+        self.database.write(
+            lambda conn: conn.execute(sa.delete(table).where(table.c.token_digest == _token_digest(token)))
+        )
+
+
+def _token_digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+def _account_aad(ref: AccountRef) -> bytes:
+    return f"account {ref.agency}.{ref.account}".encode()
+
+
+def _agency(row: Any) -> Agency:
+    return Agency(
+        row.agency,
+        row.code,
+        row.old_code,
+        row.parent,
+        row.name,
+        row.short,
+        row.domain,
+        row.place,
+        row.level,
+        AccountRef(row.agency, row.registry_account),
+        row.registry_address,
+        row.to_us,
+        row.successor,
+    )

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Acts on the directory: add an agency, add or lock an account, give it a password.
+
+Each is a function of a connection, to be run in one writing transaction, and leaves a ledger entry.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from config.clock import now_us
+from config.refusal import Refused
+from config.seal import Seal
+from mailserver.accounts.model import ROLES, Account, AccountRef, Agency, canonical
+from mailserver.accounts.schema import account, agency, credential, next_number
+from policy.ledger.entries import record
+
+
+@dataclass(frozen=True, slots=True)
+class NewAgency:
+    """What `add_agency` needs; ``registry`` is the local part of the registry mailbox."""
+
+    code: str
+    name: str
+    short: str
+    domain: str
+    parent: str = ""
+    old_code: str = ""
+    place: str = "Cà Mau"
+    level: int = 2
+    registry: str = "vanthu"
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccount:
+    """What `add_account` needs; ``kept`` are credentials ready to store: (kind, stored bytes)."""
+
+    address: str
+    name: str
+    title: str
+    role: str
+    kept: tuple[tuple[str, bytes], ...] = ()
+
+
+def add_agency(conn: sa.Connection, seal: Seal, new: NewAgency) -> Agency:
+    """Add an agency with its registry account. Raises `Refused` when the code or domain is taken."""
+    taken = conn.execute(
+        sa.select(agency.c.code).where(sa.or_(agency.c.code == new.code, agency.c.domain == new.domain))
+    ).first()
+    if taken is not None:
+        raise Refused(
+            "agency-exists",
+            f"Mã {new.code} hoặc tên miền {new.domain} đã có cơ quan dùng.",
+            f"The code {new.code} or the domain {new.domain} is in use already.",
+        )
+    number = next_number(conn, 0, "agency")
+    address = canonical(f"{new.registry}@{new.domain}")
+    conn.execute(
+        sa.insert(agency).values(
+            agency=number,
+            code=new.code,
+            old_code=new.old_code,
+            parent=new.parent,
+            name=new.name,
+            short=new.short,
+            domain=new.domain.lower(),
+            place=new.place,
+            level=new.level,
+            registry_account=1,
+            registry_address=address,
+            from_us=now_us(),
+        )
+    )
+    made = Agency(
+        number,
+        new.code,
+        new.old_code,
+        new.parent,
+        new.name,
+        new.short,
+        new.domain.lower(),
+        new.place,
+        new.level,
+        AccountRef(number, 1),
+        address,
+    )
+    record(conn, seal, "agency.added", new.code, {"name": new.name, "domain": new.domain})
+    add_account(conn, seal, made, NewAccount(address, f"Văn thư {new.short}", "Văn thư", "registry"))
+    return made
+
+
+def add_account(conn: sa.Connection, seal: Seal, home: Agency, new: NewAccount) -> Account:
+    """Add an account of ``home``. Raises `Refused` for a taken address or an unknown role."""
+    if new.role not in ROLES:
+        raise Refused(
+            "unknown-role",
+            f"Không có vai trò “{new.role}”.",
+            f"There is no role “{new.role}”: {', '.join(ROLES)}.",
+        )
+    address = canonical(new.address)
+    digest = address_digest(seal, address)
+    if conn.execute(sa.select(account.c.agency).where(account.c.address_digest == digest)).first():
+        raise Refused(
+            "address-taken",
+            f"Địa chỉ {address} đã có người dùng.",
+            f"The address {address} is in use already.",
+        )
+    ref = AccountRef(home.number, next_number(conn, home.number, "account"))
+    told = json.dumps({"address": address, "name": new.name, "title": new.title}, ensure_ascii=False)
+    conn.execute(
+        sa.insert(account).values(
+            agency=ref.agency,
+            account=ref.account,
+            address_digest=digest,
+            role=new.role,
+            state="active",
+            created_us=now_us(),
+            sealed=seal.seal(told.encode(), f"account {ref.agency}.{ref.account}".encode()),
+        )
+    )
+    for kind, kept in new.kept:
+        add_credential(conn, seal, ref, kind, kept, "")
+    next_number(conn, 0, "directory")
+    if new.role != "registry":
+        record(conn, seal, "account.added", address, {"role": new.role, "agency": home.code})
+    return Account(ref, address, new.name, new.title, new.role, home.code, home.name)
+
+
+def add_credential(
+    conn: sa.Connection, seal: Seal, ref: AccountRef, kind: str, kept: bytes, label: str
+) -> int:
+    """Store a credential (`passwords.keep` made it) and return its number within the account."""
+    table = credential
+    last = conn.execute(
+        sa.select(sa.func.max(table.c.credential)).where(
+            table.c.agency == ref.agency, table.c.account == ref.account
+        )
+    ).scalar()
+    number = int(last or 0) + 1
+    conn.execute(
+        sa.insert(table).values(
+            agency=ref.agency,
+            account=ref.account,
+            credential=number,
+            kind=kind,
+            secret=kept,
+            created_us=now_us(),
+            sealed_label=seal.seal_text(label, b"credential"),
+        )
+    )
+    return number
+
+
+def set_state(conn: sa.Connection, seal: Seal, who: Account, state: str, by: str) -> None:
+    """Lock (``locked``) or open (``active``) an account; ``by`` is the address of who did it."""
+    conn.execute(
+        sa.update(account)
+        .where(account.c.agency == who.ref.agency, account.c.account == who.ref.account)
+        .values(state=state)
+    )
+    next_number(conn, 0, "directory")
+    record(conn, seal, f"account.{state}", who.address, {"by": by})
+
+
+def address_digest(seal: Seal, address: str) -> bytes:
+    """How an address is found without showing it."""
+    return seal.digest("address", address.encode())

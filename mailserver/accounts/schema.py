@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Tables of agencies, accounts, credentials, sessions and the throttle.
+
+Names and addresses of people are sealed; a keyed digest finds them. Agencies are published data and
+stand in clear. Ids come from `counter` rows, so that keys begin with the agency's number.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from config.database import metadata
+from config.statement import Statement, insert
+
+counter = sa.Table(
+    "counter",
+    metadata,
+    sa.Column("agency", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("kind", sa.String(20), primary_key=True),
+    sa.Column("next", sa.BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+agency = sa.Table(
+    "agency",
+    metadata,
+    sa.Column("agency", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("code", sa.String(35), nullable=False, unique=True),
+    sa.Column("old_code", sa.String(35), nullable=False),
+    sa.Column("parent", sa.String(35), nullable=False),
+    sa.Column("name", sa.String(200), nullable=False),
+    sa.Column("short", sa.String(30), nullable=False),
+    sa.Column("domain", sa.String(253), nullable=False, unique=True),
+    sa.Column("place", sa.String(100), nullable=False),
+    sa.Column("level", sa.SmallInteger, nullable=False),
+    sa.Column("registry_account", sa.Integer, nullable=False),
+    sa.Column("registry_address", sa.String(254), nullable=False),
+    sa.Column("from_us", sa.BigInteger, nullable=False),
+    sa.Column("to_us", sa.BigInteger),
+    sa.Column("successor", sa.String(35)),
+)
+
+account = sa.Table(
+    "account",
+    metadata,
+    sa.Column("agency", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("account", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("address_digest", sa.LargeBinary(16), nullable=False, unique=True),
+    sa.Column("role", sa.String(20), nullable=False),
+    sa.Column("state", sa.String(10), nullable=False),
+    sa.Column("created_us", sa.BigInteger, nullable=False),
+    sa.Column("sealed", sa.LargeBinary, nullable=False),
+)
+
+credential = sa.Table(
+    "credential",
+    metadata,
+    sa.Column("agency", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("account", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("credential", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("kind", sa.String(10), nullable=False),
+    sa.Column("secret", sa.LargeBinary, nullable=False),
+    sa.Column("created_us", sa.BigInteger, nullable=False),
+    sa.Column("sealed_label", sa.LargeBinary, nullable=False),
+)
+
+web_session = sa.Table(
+    "web_session",
+    metadata,
+    sa.Column("token_digest", sa.LargeBinary(32), primary_key=True),
+    sa.Column("agency", sa.Integer, nullable=False),
+    sa.Column("account", sa.Integer, nullable=False),
+    sa.Column("created_us", sa.BigInteger, nullable=False),
+    sa.Column("until_us", sa.BigInteger, nullable=False),
+)
+
+throttle = sa.Table(
+    "throttle",
+    metadata,
+    sa.Column("who", sa.LargeBinary(16), primary_key=True),
+    sa.Column("secret", sa.LargeBinary(16), primary_key=True),
+    sa.Column("at_us", sa.BigInteger, nullable=False, index=True),
+    sqlite_with_rowid=False,
+)
+
+
+_TAKE = Statement(
+    sa.update(counter)
+    .where(counter.c.agency == sa.bindparam("in_agency"), counter.c.kind == sa.bindparam("of_kind"))
+    .values(next=counter.c.next + sa.literal_column("1"))
+    .returning(counter.c.next)
+)
+_BEGIN = insert(counter)
+
+
+def next_number(conn: sa.Connection, agency_number: int, kind: str, *, first: int = 1) -> int:
+    """The next id of ``kind`` in an agency (0: of the installation); locks the counter's row."""
+    row = _TAKE.first(conn, in_agency=agency_number, of_kind=kind)
+    if row is not None:
+        return int(row[0]) - 1
+    _BEGIN(conn, agency=agency_number, kind=kind, next=first + 1)
+    return first

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Blobs: message bytes, stored once whoever gets them, each sealed under a key of its own (DESIGN 4.3).
+
+Dropping the last reference drops the key, so the bytes left in a segment say nothing more.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from config.seal import Seal, SealBroken
+from config.statement import Statement, insert
+from mailserver.accounts.schema import next_number
+from mailserver.message import Summary, scan
+from mailserver.store import schema
+from mailserver.store.segments import Segments
+
+_NONCE = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A message ready to be stored: all work that needs no database is done. ``size`` in bytes."""
+
+    name: bytes
+    sealed: bytes
+    wrapped_key: bytes
+    sealed_summary: bytes
+    size: int
+    summary: Summary
+
+
+def prepare(seal: Seal, data: bytes) -> Prepared:
+    """Scan, seal and name ``data``: outside any transaction."""
+    found = scan(data)
+    name = seal.blob_name(data)
+    cipher, wrapped = seal.new_blob_key()
+    nonce = os.urandom(_NONCE)
+    sealed = nonce + cipher.encrypt(nonce, data, name)
+    return Prepared(name, sealed, wrapped, seal.seal(found.pack(), b"summary" + name), len(data), found)
+
+
+_ADD_REFS = Statement(
+    sa.update(schema.blob)
+    .where(schema.blob.c.name == sa.bindparam("named"))
+    .values(refs=schema.blob.c.refs + sa.bindparam("added", type_=sa.BigInteger))
+    .returning(schema.blob.c.blob)
+)
+_ADD_BLOB = insert(schema.blob)
+_ADD_SUMMARY = insert(schema.summary)
+
+
+def put(conn: sa.Connection, segments: Segments, prepared: Prepared, refs: int) -> int:
+    """Store the blob or add ``refs`` references to the one that is there; returns its id."""
+    known = _ADD_REFS.first(conn, named=prepared.name, added=refs)
+    if known is not None:
+        return int(known[0])
+    number = next_number(conn, 0, "blob")
+    segment, offset = segments.append(prepared.sealed)
+    _ADD_BLOB(
+        conn,
+        blob=number,
+        name=prepared.name,
+        segment=segment,
+        offset=offset,
+        length=len(prepared.sealed),
+        wrapped_key=prepared.wrapped_key,
+        refs=refs,
+    )
+    _ADD_SUMMARY(conn, blob=number, sealed=prepared.sealed_summary)
+    return number
+
+
+def refer(conn: sa.Connection, blob: int, by: int) -> None:
+    """Add ``by`` references; at none left the key is dropped, which erases the bytes."""
+    table = schema.blob
+    left = conn.execute(
+        sa.update(table).where(table.c.blob == blob).values(refs=table.c.refs + by).returning(table.c.refs)
+    ).scalar()
+    if left is not None and left <= 0:
+        conn.execute(sa.delete(schema.summary).where(schema.summary.c.blob == blob))
+        conn.execute(sa.delete(table).where(table.c.blob == blob))
+
+
+def content(conn: sa.Connection, segments: Segments, seal: Seal, blob: int) -> bytes:
+    """The bytes of a blob. Raises `LookupError` when it is not there, `SealBroken` when altered."""
+    table = schema.blob
+    row = conn.execute(sa.select(table).where(table.c.blob == blob)).first()
+    if row is None:
+        raise LookupError(f"no blob {blob}")
+    sealed = segments.read(row.segment, row.offset, row.length)
+    if len(sealed) != row.length:
+        raise SealBroken
+    cipher = seal.blob_key(row.wrapped_key)
+    try:
+        return cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], row.name)
+    except Exception as problem:
+        raise SealBroken from problem
+
+
+def summaries(conn: sa.Connection, seal: Seal, wanted: list[int]) -> dict[int, Summary]:
+    """The summaries of several blobs, by blob; missing ones are left out."""
+    found: dict[int, Summary] = {}
+    join = sa.select(schema.summary.c.blob, schema.summary.c.sealed, schema.blob.c.name).join(
+        schema.blob, schema.blob.c.blob == schema.summary.c.blob
+    )
+    for start in range(0, len(wanted), 500):
+        part = wanted[start : start + 500]
+        for row in conn.execute(join.where(schema.summary.c.blob.in_(part))):
+            found[row.blob] = Summary.unpack(seal.open(row.sealed, b"summary" + row.name))
+    return found

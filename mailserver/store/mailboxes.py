@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Mailboxes: make, name, remove, read with their counters. All functions of a connection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from config.clock import now_us
+from config.refusal import Refused
+from config.seal import Seal
+from mailserver.accounts.model import AccountRef
+from mailserver.accounts.schema import counter, next_number
+from mailserver.store import schema
+from mailserver.store.blobs import refer
+from mailserver.store.model import FIRST_KEYWORD_BIT, INBOX, LAST_KEYWORD_BIT, SPECIAL_FOLDERS, Mailbox, Ref
+
+_MOST_MAILBOXES = 2000
+
+
+class NoSuchMailbox(Refused):
+    """There is no such mailbox, or it may not be seen."""
+
+    def __init__(self) -> None:
+        super().__init__("no-such-mailbox", "Không có hộp thư này.", "There is no such mailbox.")
+
+
+class MailboxExists(Refused):
+    """The name is taken."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "mailbox-exists", "Đã có hộp thư cùng tên.", "A mailbox of this name exists already."
+        )
+
+
+def create_standard(conn: sa.Connection, seal: Seal, owner: AccountRef) -> Ref:
+    """INBOX and the special-use folders of a new account; returns the inbox."""
+    inbox = create(conn, seal, owner, INBOX)
+    for use, name in SPECIAL_FOLDERS:
+        create(conn, seal, owner, name, use)
+    return inbox
+
+
+def create(conn: sa.Connection, seal: Seal, owner: AccountRef, name: str, use: str | None = None) -> Ref:
+    """Make a mailbox. Raises `MailboxExists`, or `Refused` (``too-many-mailboxes``)."""
+    table = schema.mailbox
+    digest = _digest(seal, name)
+    if _find(conn, owner, digest) is not None:
+        raise MailboxExists
+    held = conn.execute(
+        sa.select(sa.func.count())
+        .select_from(table)
+        .where(table.c.agency == owner.agency, table.c.owner == owner.account)
+    ).scalar()
+    if int(held or 0) >= _MOST_MAILBOXES:
+        raise Refused(
+            "too-many-mailboxes",
+            "Tài khoản đã có quá nhiều hộp thư. Hãy xóa bớt.",
+            "This account has too many mailboxes already. Please delete some.",
+        )
+    ref = Ref(owner.agency, next_number(conn, owner.agency, "mailbox"))
+    conn.execute(
+        sa.insert(table).values(
+            agency=ref.agency,
+            mailbox=ref.mailbox,
+            owner=owner.account,
+            name_digest=digest,
+            sealed_name=seal.seal_text(name, _aad(ref)),
+            special_use=use,
+            subscribed=True,
+            uidvalidity=_uidvalidity(conn, owner.agency),
+            uidnext=1,
+            highestmodseq=1,
+            exists=0,
+            unseen=0,
+            size=0,
+        )
+    )
+    return ref
+
+
+def rename(conn: sa.Connection, seal: Seal, ref: Ref, owner: AccountRef, name: str) -> None:
+    """Give a mailbox another name; its UIDs and UIDVALIDITY stay. Raises `MailboxExists`."""
+    digest = _digest(seal, name)
+    if _find(conn, owner, digest) is not None:
+        raise MailboxExists
+    table = schema.mailbox
+    conn.execute(
+        sa.update(table)
+        .where(table.c.agency == ref.agency, table.c.mailbox == ref.mailbox)
+        .values(name_digest=digest, sealed_name=seal.seal_text(name, _aad(ref)))
+    )
+
+
+def delete(conn: sa.Connection, ref: Ref) -> None:
+    """Remove a mailbox with its messages."""
+    table = schema.message
+    here = sa.and_(table.c.agency == ref.agency, table.c.mailbox == ref.mailbox)
+    held = conn.execute(
+        sa.select(table.c.blob, sa.func.count().label("n")).where(here).group_by(table.c.blob)
+    )
+    for row in held.all():
+        refer(conn, row.blob, -row.n)
+    for other in (table, schema.change, schema.keyword, schema.mailbox, schema.follower):
+        conn.execute(sa.delete(other).where(other.c.agency == ref.agency, other.c.mailbox == ref.mailbox))
+
+
+def subscribe(conn: sa.Connection, ref: Ref, wanted: bool) -> None:
+    """Set whether LSUB shows the mailbox."""
+    table = schema.mailbox
+    conn.execute(
+        sa.update(table)
+        .where(table.c.agency == ref.agency, table.c.mailbox == ref.mailbox)
+        .values(subscribed=wanted)
+    )
+
+
+def add_keyword(conn: sa.Connection, seal: Seal, ref: Ref, name: str) -> int:
+    """The bit of keyword ``name`` in the mailbox, made when new. Raises `Refused` when all are taken."""
+    lock(conn, ref)
+    known = _keywords(conn, seal, ref)
+    for bit, word in known.items():
+        if word.casefold() == name.casefold():
+            return bit
+    bit = max(known, default=FIRST_KEYWORD_BIT - 1) + 1
+    if bit > LAST_KEYWORD_BIT:
+        raise Refused(
+            "too-many-keywords",
+            "Hộp thư đã dùng hết số nhãn.",
+            "This mailbox has no room for another keyword.",
+        )
+    conn.execute(
+        sa.insert(schema.keyword).values(
+            agency=ref.agency, mailbox=ref.mailbox, bit=bit, sealed_name=seal.seal_text(name, b"keyword")
+        )
+    )
+    return bit
+
+
+def get(conn: sa.Connection, seal: Seal, ref: Ref) -> Mailbox | None:
+    """The mailbox as it is now."""
+    table = schema.mailbox
+    row = conn.execute(
+        sa.select(table).where(table.c.agency == ref.agency, table.c.mailbox == ref.mailbox)
+    ).first()
+    return None if row is None else _mailbox(row, seal, _keywords(conn, seal, ref))
+
+
+def of_owner(conn: sa.Connection, seal: Seal, owner: AccountRef) -> list[Mailbox]:
+    """All mailboxes of an account, INBOX first, then special folders, then by name."""
+    table, words = schema.mailbox, schema.keyword
+    keywords: dict[int, dict[int, str]] = {}
+    for row in conn.execute(
+        sa.select(words)
+        .join(table, sa.and_(table.c.agency == words.c.agency, table.c.mailbox == words.c.mailbox))
+        .where(table.c.agency == owner.agency, table.c.owner == owner.account)
+    ):
+        keywords.setdefault(row.mailbox, {})[row.bit] = seal.open_text(row.sealed_name, b"keyword")
+    rows = conn.execute(
+        sa.select(table).where(table.c.agency == owner.agency, table.c.owner == owner.account)
+    )
+    uses = [use for use, _ in SPECIAL_FOLDERS]
+    found = [_mailbox(row, seal, keywords.get(row.mailbox, {})) for row in rows]
+    return sorted(
+        found,
+        key=lambda one: (
+            one.name != INBOX,
+            uses.index(one.special_use) if one.special_use in uses else len(uses),
+            one.name,
+        ),
+    )
+
+
+def find(conn: sa.Connection, seal: Seal, owner: AccountRef, name: str) -> Ref | None:
+    """The mailbox of ``owner`` with this name (INBOX in any case)."""
+    return _find(conn, owner, _digest(seal, name))
+
+
+def find_use(conn: sa.Connection, owner: AccountRef, use: str) -> Ref | None:
+    """The mailbox of ``owner`` with this special use."""
+    table = schema.mailbox
+    row = conn.execute(
+        sa.select(table.c.agency, table.c.mailbox).where(
+            table.c.agency == owner.agency, table.c.owner == owner.account, table.c.special_use == use
+        )
+    ).first()
+    return None if row is None else Ref(row.agency, row.mailbox)
+
+
+def lock(conn: sa.Connection, ref: Ref) -> None:
+    """Take the mailbox's row lock for this transaction. Raises `NoSuchMailbox`."""
+    table = schema.mailbox
+    taken = conn.execute(
+        sa.update(table)
+        .where(table.c.agency == ref.agency, table.c.mailbox == ref.mailbox)
+        .values(highestmodseq=table.c.highestmodseq)
+    )
+    if not taken.rowcount:
+        raise NoSuchMailbox
+
+
+def _find(conn: sa.Connection, owner: AccountRef, digest: bytes) -> Ref | None:
+    table = schema.mailbox
+    row = conn.execute(
+        sa.select(table.c.agency, table.c.mailbox).where(
+            table.c.agency == owner.agency, table.c.owner == owner.account, table.c.name_digest == digest
+        )
+    ).first()
+    return None if row is None else Ref(row.agency, row.mailbox)
+
+
+def _digest(seal: Seal, name: str) -> bytes:
+    return seal.digest("mailbox", (INBOX if name.upper() == INBOX else name).encode())
+
+
+def _aad(ref: Ref) -> bytes:
+    return f"mailbox {ref.agency}.{ref.mailbox}".encode()
+
+
+def _keywords(conn: sa.Connection, seal: Seal, ref: Ref) -> dict[int, str]:
+    table = schema.keyword
+    rows = conn.execute(
+        sa.select(table.c.bit, table.c.sealed_name)
+        .where(table.c.agency == ref.agency, table.c.mailbox == ref.mailbox)
+        .order_by(table.c.bit)
+    )
+    return {row.bit: seal.open_text(row.sealed_name, b"keyword") for row in rows}
+
+
+def _uidvalidity(conn: sa.Connection, agency: int) -> int:
+    """Seconds since 1970, but never the same twice in an agency: a name made anew has another one."""
+    now = now_us() // 1_000_000
+    given = next_number(conn, agency, "uidvalidity", first=now)
+    if given < now:
+        conn.execute(
+            sa.update(counter)
+            .where(counter.c.agency == agency, counter.c.kind == "uidvalidity")
+            .values(next=now + 1)
+        )
+        return now
+    return given
+
+
+def _mailbox(row: Any, seal: Seal, keywords: dict[int, str]) -> Mailbox:
+    ref = Ref(row.agency, row.mailbox)
+    return Mailbox(
+        ref,
+        AccountRef(row.agency, row.owner),
+        seal.open_text(row.sealed_name, _aad(ref)),
+        row.special_use,
+        row.uidvalidity,
+        row.uidnext,
+        row.highestmodseq,
+        row._mapping["exists"],
+        row.unseen,
+        row.size,
+        row.subscribed,
+        keywords,
+    )

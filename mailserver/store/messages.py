@@ -1,0 +1,330 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Messages in mailboxes: put in, flag, copy, move, expunge, read. All functions of a connection.
+
+Every change takes the mailbox's row (its lock), gives one new modseq, keeps the counters and writes
+the change log in the same transaction (DESIGN 4.4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from config.statement import Statement, insert
+from mailserver.store import schema
+from mailserver.store.blobs import refer
+from mailserver.store.mailboxes import NoSuchMailbox, lock
+from mailserver.store.model import DELETED, SEEN, Change, Ref, Row, ranges
+
+SLICE = 1000
+"""No write transaction touches more rows than this on its own (DESIGN 4.2)."""
+
+_KINDS = {"n": "new", "f": "flags", "x": "expunged"}
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """One message for one mailbox."""
+
+    ref: Ref
+    blob: int
+    flags: int
+    internaldate_us: int
+    size: int
+
+
+_TAKE_UID = Statement(
+    sa.update(schema.mailbox)
+    .where(
+        schema.mailbox.c.agency == sa.bindparam("in_agency"),
+        schema.mailbox.c.mailbox == sa.bindparam("in_mailbox"),
+    )
+    .values(
+        uidnext=schema.mailbox.c.uidnext + sa.literal_column("1"),
+        highestmodseq=schema.mailbox.c.highestmodseq + sa.literal_column("1"),
+        exists=schema.mailbox.c.exists + sa.literal_column("1"),
+        unseen=schema.mailbox.c.unseen + sa.bindparam("fresh", type_=sa.BigInteger),
+        size=schema.mailbox.c.size + sa.bindparam("bytes", type_=sa.BigInteger),
+    )
+    .returning(schema.mailbox.c.uidnext, schema.mailbox.c.highestmodseq)
+)
+_ADD = insert(schema.message)
+_ADD_CHANGE = insert(schema.change)
+
+
+def put(conn: sa.Connection, one: Put) -> int:
+    """Add a message whose blob reference is already counted; returns its UID."""
+    row = _TAKE_UID.first(
+        conn,
+        in_agency=one.ref.agency,
+        in_mailbox=one.ref.mailbox,
+        fresh=0 if one.flags & SEEN else 1,
+        bytes=one.size,
+    )
+    if row is None:
+        raise NoSuchMailbox
+    uid, modseq = int(row[0]) - 1, int(row[1])
+    _ADD(
+        conn,
+        agency=one.ref.agency,
+        mailbox=one.ref.mailbox,
+        uid=uid,
+        blob=one.blob,
+        modseq=modseq,
+        flags=one.flags,
+        internaldate_us=one.internaldate_us,
+        size=one.size,
+    )
+    _log(conn, one.ref, modseq, [(uid, uid)], "n")
+    return uid
+
+
+def rows(
+    conn: sa.Connection, ref: Ref, first: int = 1, last: int | None = None, limit: int | None = None
+) -> list[Row]:
+    """The message rows of a mailbox with UIDs from ``first`` to ``last``, by UID."""
+    table = schema.message
+    query = (
+        sa.select(
+            table.c.uid, table.c.flags, table.c.modseq, table.c.blob, table.c.size, table.c.internaldate_us
+        )
+        .where(table.c.agency == ref.agency, table.c.mailbox == ref.mailbox, table.c.uid >= first)
+        .order_by(table.c.uid)
+        .limit(limit)
+    )
+    if last is not None:
+        query = query.where(table.c.uid <= last)
+    return [Row(*row) for row in conn.execute(query)]
+
+
+def newest(conn: sa.Connection, ref: Ref, count: int, before: int | None = None) -> list[Row]:
+    """The last ``count`` rows of a mailbox (below UID ``before``), newest first."""
+    table = schema.message
+    query = (
+        sa.select(
+            table.c.uid, table.c.flags, table.c.modseq, table.c.blob, table.c.size, table.c.internaldate_us
+        )
+        .where(table.c.agency == ref.agency, table.c.mailbox == ref.mailbox)
+        .order_by(table.c.uid.desc())
+        .limit(count)
+    )
+    if before is not None:
+        query = query.where(table.c.uid < before)
+    return [Row(*row) for row in conn.execute(query)]
+
+
+def changes(conn: sa.Connection, ref: Ref, since: int) -> list[Change]:
+    """What happened after modseq ``since``, in order."""
+    table = schema.change
+    query = (
+        sa.select(table.c.modseq, table.c.first_uid, table.c.last_uid, table.c.kind)
+        .where(table.c.agency == ref.agency, table.c.mailbox == ref.mailbox, table.c.modseq > since)
+        .order_by(table.c.modseq, table.c.first_uid)
+    )
+    return [Change(row.modseq, row.first_uid, row.last_uid, _KINDS[row.kind]) for row in conn.execute(query)]
+
+
+def set_flags(
+    conn: sa.Connection, ref: Ref, uids: Sequence[int], how: str, mask: int, unchanged_since: int | None
+) -> tuple[list[int], list[int]]:
+    """``add``, ``remove`` or ``replace`` flag bits; returns (changed, refused) UIDs.
+
+    Refused are those changed after ``unchanged_since`` (RFC 7162 §3.1.3). At most `SLICE` UIDs.
+    """
+    lock(conn, ref)
+    changed: list[Row] = []
+    refused: list[int] = []
+    unseen = 0
+    for row in _chosen(conn, ref, uids):
+        if unchanged_since is not None and row.modseq > unchanged_since:
+            refused.append(row.uid)
+            continue
+        flags = _flagged(row.flags, how, mask)
+        if flags != row.flags:
+            unseen += (not flags & SEEN) - (not row.flags & SEEN)
+            changed.append(row._replace(flags=flags))
+    if changed:
+        modseq = _advance(conn, ref, unseen=unseen)
+        table = schema.message
+        update = (
+            sa.update(table)
+            .where(
+                table.c.agency == ref.agency,
+                table.c.mailbox == ref.mailbox,
+                table.c.uid == sa.bindparam("row_uid"),
+            )
+            .values(flags=sa.bindparam("row_flags"), modseq=modseq)
+        )
+        conn.execute(update, [{"row_uid": row.uid, "row_flags": row.flags} for row in changed])
+        _log(conn, ref, modseq, ranges([row.uid for row in changed]), "f", mask)
+    return [row.uid for row in changed], refused
+
+
+def copy(conn: sa.Connection, source: Ref, uids: Sequence[int], target: Ref) -> list[tuple[int, int]]:
+    """Copy messages; returns pairs (source UID, new UID). Gone UIDs are left out. At most `SLICE`."""
+    for ref in sorted({source, target}):
+        lock(conn, ref)
+    return _copy(conn, _chosen(conn, source, uids), target, refs=1)
+
+
+def move(conn: sa.Connection, source: Ref, uids: Sequence[int], target: Ref) -> list[tuple[int, int]]:
+    """Move messages (RFC 6851); returns pairs (source UID, new UID). At most `SLICE`."""
+    for ref in sorted({source, target}):
+        lock(conn, ref)
+    chosen = _chosen(conn, source, uids)
+    pairs = _copy(conn, chosen, target, refs=0)
+    _remove(conn, source, chosen)
+    return pairs
+
+
+def expunge(conn: sa.Connection, ref: Ref, uids: Sequence[int] | None) -> list[int]:
+    """Remove messages flagged \\Deleted (of ``uids`` only, when given); returns their UIDs.
+
+    At most `SLICE` a call: call again while it returns that many.
+    """
+    lock(conn, ref)
+    table = schema.message
+    if uids is None:
+        query = (
+            sa.select(
+                table.c.uid,
+                table.c.flags,
+                table.c.modseq,
+                table.c.blob,
+                table.c.size,
+                table.c.internaldate_us,
+            )
+            .where(
+                table.c.agency == ref.agency,
+                table.c.mailbox == ref.mailbox,
+                table.c.flags.bitwise_and(DELETED) != 0,
+            )
+            .order_by(table.c.uid)
+            .limit(SLICE)
+        )
+        chosen = [Row(*row) for row in conn.execute(query)]
+    else:
+        chosen = [row for row in _chosen(conn, ref, uids) if row.flags & DELETED]
+    _remove(conn, ref, chosen)
+    for row in chosen:
+        refer(conn, row.blob, -1)
+    return [row.uid for row in chosen]
+
+
+def _chosen(conn: sa.Connection, ref: Ref, uids: Sequence[int]) -> list[Row]:
+    wanted = sorted(set(uids))[:SLICE]
+    if not wanted:
+        return []
+    if wanted[-1] - wanted[0] < 4 * len(wanted):
+        among = set(wanted)
+        return [row for row in rows(conn, ref, wanted[0], wanted[-1]) if row.uid in among]
+    return [row for first, last in ranges(wanted) for row in rows(conn, ref, first, last)]
+
+
+def _flagged(flags: int, how: str, mask: int) -> int:
+    if how == "add":
+        return flags | mask
+    return flags & ~mask if how == "remove" else mask
+
+
+def _copy(conn: sa.Connection, chosen: list[Row], target: Ref, refs: int) -> list[tuple[int, int]]:
+    if not chosen:
+        return []
+    table, count = schema.mailbox, len(chosen)
+    row = conn.execute(
+        sa.update(table)
+        .where(table.c.agency == target.agency, table.c.mailbox == target.mailbox)
+        .values(
+            uidnext=table.c.uidnext + count,
+            highestmodseq=table.c.highestmodseq + 1,
+            exists=table.c.exists + count,
+            unseen=table.c.unseen + sum(1 for one in chosen if not one.flags & SEEN),
+            size=table.c.size + sum(one.size for one in chosen),
+        )
+        .returning(table.c.uidnext, table.c.highestmodseq)
+    ).first()
+    if row is None:
+        raise NoSuchMailbox
+    first = int(row.uidnext) - count
+    conn.execute(
+        sa.insert(schema.message),
+        [
+            {
+                "agency": target.agency,
+                "mailbox": target.mailbox,
+                "uid": first + position,
+                "blob": one.blob,
+                "modseq": row.highestmodseq,
+                "flags": one.flags & 0xFF & ~DELETED,
+                "internaldate_us": one.internaldate_us,
+                "size": one.size,
+            }
+            for position, one in enumerate(chosen)
+        ],
+    )
+    _log(conn, target, row.highestmodseq, [(first, first + count - 1)], "n")
+    if refs:
+        for one in chosen:
+            refer(conn, one.blob, refs)
+    return [(one.uid, first + position) for position, one in enumerate(chosen)]
+
+
+def _remove(conn: sa.Connection, ref: Ref, chosen: list[Row]) -> None:
+    if not chosen:
+        return
+    modseq = _advance(
+        conn,
+        ref,
+        exists=-len(chosen),
+        unseen=-sum(1 for row in chosen if not row.flags & SEEN),
+        size=-sum(row.size for row in chosen),
+    )
+    table = schema.message
+    gone = ranges([row.uid for row in chosen])
+    delete = sa.delete(table).where(
+        table.c.agency == ref.agency,
+        table.c.mailbox == ref.mailbox,
+        table.c.uid == sa.bindparam("row_uid"),
+    )
+    conn.execute(delete, [{"row_uid": row.uid} for row in chosen])
+    _log(conn, ref, modseq, gone, "x")
+
+
+def _advance(conn: sa.Connection, ref: Ref, *, exists: int = 0, unseen: int = 0, size: int = 0) -> int:
+    table = schema.mailbox
+    row = conn.execute(
+        sa.update(table)
+        .where(table.c.agency == ref.agency, table.c.mailbox == ref.mailbox)
+        .values(
+            highestmodseq=table.c.highestmodseq + 1,
+            exists=table.c.exists + exists,
+            unseen=table.c.unseen + unseen,
+            size=table.c.size + size,
+        )
+        .returning(table.c.highestmodseq)
+    ).first()
+    if row is None:
+        raise NoSuchMailbox
+    return int(row.highestmodseq)
+
+
+def _log(
+    conn: sa.Connection, ref: Ref, modseq: int, spans: list[tuple[int, int]], kind: str, mask: int = 0
+) -> None:
+    _ADD_CHANGE.many(
+        conn,
+        [
+            {
+                "agency": ref.agency,
+                "mailbox": ref.mailbox,
+                "modseq": modseq,
+                "first_uid": first,
+                "last_uid": last,
+                "kind": kind,
+                "mask": mask,
+            }
+            for first, last in spans
+        ],
+    )

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Tables of the store.
+
+Keys of per-agency tables begin with the agency's number at birth. Blobs and summaries are global: one
+letter to 7,500 mailboxes is one blob, one summary and 7,500 narrow rows. Sealed: mailbox names, keywords,
+summaries, outbound recipients. In clear: ids, sizes, dates, flags, keyed digests.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from config.database import metadata
+
+
+def _key(name: str) -> sa.Column[int]:
+    return sa.Column(name, sa.BigInteger, primary_key=True, autoincrement=False)
+
+
+mailbox = sa.Table(
+    "mailbox",
+    metadata,
+    _key("agency"),
+    _key("mailbox"),
+    sa.Column("owner", sa.Integer, nullable=False),
+    sa.Column("name_digest", sa.LargeBinary(16), nullable=False),
+    sa.Column("sealed_name", sa.LargeBinary, nullable=False),
+    sa.Column("special_use", sa.String(20)),
+    sa.Column("subscribed", sa.Boolean, nullable=False),
+    sa.Column("uidvalidity", sa.BigInteger, nullable=False),
+    sa.Column("uidnext", sa.BigInteger, nullable=False),
+    sa.Column("highestmodseq", sa.BigInteger, nullable=False),
+    sa.Column("exists", sa.BigInteger, nullable=False),
+    sa.Column("unseen", sa.BigInteger, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.UniqueConstraint("agency", "owner", "name_digest", name="mailbox_name"),
+)
+
+keyword = sa.Table(
+    "keyword",
+    metadata,
+    _key("agency"),
+    _key("mailbox"),
+    _key("bit"),
+    sa.Column("sealed_name", sa.LargeBinary, nullable=False),
+)
+
+message = sa.Table(
+    "message",
+    metadata,
+    _key("agency"),
+    _key("mailbox"),
+    _key("uid"),
+    sa.Column("blob", sa.BigInteger, nullable=False),
+    sa.Column("modseq", sa.BigInteger, nullable=False),
+    sa.Column("flags", sa.BigInteger, nullable=False),
+    sa.Column("internaldate_us", sa.BigInteger, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+change = sa.Table(
+    "change",
+    metadata,
+    _key("agency"),
+    _key("mailbox"),
+    _key("modseq"),
+    _key("first_uid"),
+    sa.Column("last_uid", sa.BigInteger, nullable=False),
+    sa.Column("kind", sa.String(8), nullable=False),
+    sa.Column("mask", sa.BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+blob = sa.Table(
+    "blob",
+    metadata,
+    _key("blob"),
+    sa.Column("name", sa.LargeBinary(32), nullable=False, unique=True),
+    sa.Column("segment", sa.Integer, nullable=False),
+    sa.Column("offset", sa.BigInteger, nullable=False),
+    sa.Column("length", sa.BigInteger, nullable=False),
+    sa.Column("wrapped_key", sa.LargeBinary, nullable=False),
+    sa.Column("refs", sa.BigInteger, nullable=False),
+)
+
+summary = sa.Table(
+    "summary",
+    metadata,
+    _key("blob"),
+    sa.Column("sealed", sa.LargeBinary, nullable=False),
+)
+
+outbound = sa.Table(
+    "outbound",
+    metadata,
+    _key("agency"),
+    _key("row"),
+    sa.Column("blob", sa.BigInteger, nullable=False),
+    sa.Column("domain_digest", sa.LargeBinary(16), nullable=False),
+    sa.Column("sealed", sa.LargeBinary, nullable=False),
+    sa.Column("state", sa.String(10), nullable=False),
+    sa.Column("created_us", sa.BigInteger, nullable=False),
+    sa.Column("next_us", sa.BigInteger, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("lease_owner", sa.String(80)),
+    sa.Column("lease_until_us", sa.BigInteger),
+    sa.Index("outbound_due", "state", "next_us"),
+)
+
+spread = sa.Table(
+    "spread",
+    metadata,
+    _key("spread"),
+    sa.Column("blob", sa.BigInteger, nullable=False),
+    sa.Column("internaldate_us", sa.BigInteger, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("sealed_mailboxes", sa.LargeBinary, nullable=False),
+    sa.Column("done", sa.Integer, nullable=False),
+)
+
+follower = sa.Table(
+    "follower",
+    metadata,
+    sa.Column("name", sa.String(20), primary_key=True),
+    _key("agency"),
+    _key("mailbox"),
+    sa.Column("modseq", sa.BigInteger, nullable=False),
+)

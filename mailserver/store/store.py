@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""The store as IMAP and the pages use it: reads at once, writes awaited, wake-ups after the commit."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+import sqlalchemy as sa
+
+from config.database import Database, after_commit
+from config.seal import Seal
+from config.wake import Wake
+from mailserver.accounts.model import AccountRef
+from mailserver.message import Summary
+from mailserver.store import blobs, mailboxes, messages
+from mailserver.store.model import DELETED, Change, Mailbox, Ref, Row
+from mailserver.store.segments import Segments
+
+T = TypeVar("T")
+
+
+class Store:
+    """One installation's mail. Reads may be called from any thread, writes from an event loop."""
+
+    def __init__(self, database: Database, seal: Seal, segments: Segments, wake: Wake) -> None:
+        self.database = database
+        self.seal = seal
+        self.segments = segments
+        self.wake = wake
+        database.before_commit.append(segments.flush)
+
+    # --- reads
+
+    def mailboxes(self, owner: AccountRef) -> list[Mailbox]:
+        """All mailboxes of an account, INBOX first."""
+        with self.database.reading() as conn:
+            return mailboxes.of_owner(conn, self.seal, owner)
+
+    def mailbox(self, ref: Ref) -> Mailbox | None:
+        """The mailbox with its counters now."""
+        with self.database.reading() as conn:
+            return mailboxes.get(conn, self.seal, ref)
+
+    def find(self, owner: AccountRef, name: str) -> Ref | None:
+        """The mailbox of ``owner`` with this name."""
+        with self.database.reading() as conn:
+            return mailboxes.find(conn, self.seal, owner, name)
+
+    def find_use(self, owner: AccountRef, use: str) -> Ref | None:
+        """The mailbox of ``owner`` with this special use (``\\Sent``)."""
+        with self.database.reading() as conn:
+            return mailboxes.find_use(conn, owner, use)
+
+    def uid_map(self, ref: Ref) -> list[Row]:
+        """All rows of a mailbox, by UID."""
+        with self.database.reading() as conn:
+            return messages.rows(conn, ref)
+
+    def opened(self, ref: Ref) -> tuple[Mailbox, list[Row]] | None:
+        """Counters and rows of a mailbox from one snapshot, for SELECT."""
+        with self.database.reading() as conn:
+            found = mailboxes.get(conn, self.seal, ref)
+            return None if found is None else (found, messages.rows(conn, ref))
+
+    def rows(self, ref: Ref, first: int = 1, last: int | None = None) -> list[Row]:
+        """Rows of a mailbox with UIDs in a closed range."""
+        with self.database.reading() as conn:
+            return messages.rows(conn, ref, first, last)
+
+    def newest(self, ref: Ref, count: int, before: int | None = None) -> list[Row]:
+        """The last ``count`` rows, newest first."""
+        with self.database.reading() as conn:
+            return messages.newest(conn, ref, count, before)
+
+    def changes(self, ref: Ref, since: int) -> list[Change]:
+        """What happened in the mailbox after modseq ``since``."""
+        with self.database.reading() as conn:
+            return messages.changes(conn, ref, since)
+
+    def summary(self, blob: int) -> Summary:
+        """The stored summary of a message. Raises `LookupError`."""
+        return self.summaries([blob])[blob]
+
+    def summaries(self, wanted: Iterable[int]) -> dict[int, Summary]:
+        """Stored summaries by blob; missing ones are left out."""
+        with self.database.reading() as conn:
+            return blobs.summaries(conn, self.seal, list(wanted))
+
+    def content(self, blob: int) -> bytes:
+        """The message's bytes as they came. Raises `LookupError`, `SealBroken`."""
+        with self.database.reading() as conn:
+            return blobs.content(conn, self.segments, self.seal, blob)
+
+    # --- writes
+
+    async def append(self, ref: Ref, data: bytes, flags: int, internaldate_us: int) -> int:
+        """Put a message into one mailbox; returns its UID once it is durable."""
+        prepared = await asyncio.to_thread(blobs.prepare, self.seal, data)
+
+        def job(conn: sa.Connection) -> int:
+            blob = blobs.put(conn, self.segments, prepared, 1)
+            uid = messages.put(conn, messages.Put(ref, blob, flags, internaldate_us, prepared.size))
+            self.woken(conn, ref)
+            return uid
+
+        return await self.database.commit(job)
+
+    async def set_flags(
+        self, ref: Ref, uids: Sequence[int], how: str, mask: int, unchanged_since: int | None = None
+    ) -> tuple[list[int], list[int]]:
+        """``how``: ``add``, ``remove`` or ``replace``. Returns (changed, refused) UIDs."""
+        changed: list[int] = []
+        refused: list[int] = []
+        for part in _slices(uids):
+
+            def job(conn: sa.Connection, part: Sequence[int] = part) -> tuple[list[int], list[int]]:
+                self.woken(conn, ref)
+                return messages.set_flags(conn, ref, part, how, mask, unchanged_since)
+
+            done, left = await self.database.commit(job)
+            changed += done
+            refused += left
+        return changed, refused
+
+    async def copy(self, source: Ref, uids: Sequence[int], target: Ref) -> list[tuple[int, int]]:
+        """Copy; pairs of (source UID, new UID)."""
+        pairs: list[tuple[int, int]] = []
+        for part in _slices(uids):
+
+            def job(conn: sa.Connection, part: Sequence[int] = part) -> list[tuple[int, int]]:
+                self.woken(conn, target)
+                return messages.copy(conn, source, part, target)
+
+            pairs += await self.database.commit(job)
+        return pairs
+
+    async def move(self, source: Ref, uids: Sequence[int], target: Ref) -> list[tuple[int, int]]:
+        """Move; pairs of (source UID, new UID)."""
+        pairs: list[tuple[int, int]] = []
+        for part in _slices(uids):
+
+            def job(conn: sa.Connection, part: Sequence[int] = part) -> list[tuple[int, int]]:
+                self.woken(conn, source, target)
+                return messages.move(conn, source, part, target)
+
+            pairs += await self.database.commit(job)
+        return pairs
+
+    async def expunge(self, ref: Ref, uids: Sequence[int] | None = None) -> list[int]:
+        """Remove messages flagged \\Deleted (all, or of ``uids``); returns their UIDs."""
+
+        def job(conn: sa.Connection, part: Sequence[int] | None) -> list[int]:
+            self.woken(conn, ref)
+            return messages.expunge(conn, ref, part)
+
+        gone: list[int] = []
+        if uids is not None:
+            for part in _slices(uids):
+                gone += await self._write(functools.partial(job, part=part))
+            return gone
+        while True:
+            done = await self._write(functools.partial(job, part=None))
+            gone += done
+            if len(done) < messages.SLICE:
+                return gone
+
+    async def discard(self, ref: Ref, uids: Sequence[int]) -> list[int]:
+        """Flag \\Deleted and expunge, for the pages' "delete for good"."""
+        await self.set_flags(ref, uids, "add", DELETED)
+        return await self.expunge(ref, uids)
+
+    async def create(self, owner: AccountRef, name: str, use: str | None = None) -> Ref:
+        """Make a mailbox."""
+        return await self._write(lambda conn: mailboxes.create(conn, self.seal, owner, name, use))
+
+    async def delete(self, ref: Ref) -> None:
+        """Remove a mailbox and what is in it."""
+
+        def job(conn: sa.Connection) -> None:
+            mailboxes.lock(conn, ref)
+            mailboxes.delete(conn, ref)
+            self.woken(conn, ref)
+
+        await self._write(job)
+
+    async def rename(self, ref: Ref, owner: AccountRef, name: str) -> None:
+        """Give a mailbox another name."""
+        await self._write(lambda conn: mailboxes.rename(conn, self.seal, ref, owner, name))
+
+    async def subscribe(self, ref: Ref, wanted: bool) -> None:
+        """Set whether LSUB shows it."""
+        await self._write(lambda conn: mailboxes.subscribe(conn, ref, wanted))
+
+    async def keyword(self, ref: Ref, name: str) -> int:
+        """The bit (a power of two's exponent) of a keyword in this mailbox, made when new."""
+        return await self._write(lambda conn: mailboxes.add_keyword(conn, self.seal, ref, name))
+
+    def woken(self, conn: sa.Connection, *refs: Ref) -> None:
+        """Wake whoever watches these mailboxes, once the transaction is durable."""
+        for ref in refs:
+            key = f"{ref.agency}.{ref.mailbox}"
+            after_commit(conn, lambda key=key: self.wake.publish("mailbox", key))  # type: ignore[misc]
+
+    async def _write(self, job: Callable[[sa.Connection], T]) -> T:
+        return await self.database.commit(job)
+
+
+def _slices(uids: Sequence[int]) -> list[Sequence[int]]:
+    return [uids[start : start + messages.SLICE] for start in range(0, len(uids), messages.SLICE)]
