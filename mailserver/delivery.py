@@ -98,6 +98,7 @@ class Delivery:
         self.accounts = accounts
         self.rulebook = rulebook
         self.max_bytes = max_bytes
+        self._inboxes: dict[AccountRef, Ref] = {}  # INBOX can't be deleted or renamed away
         self._spreading: asyncio.Task[None] | None = None
 
     def recipient(self, address: str) -> Literal["local", "remote", "unknown"]:
@@ -285,12 +286,16 @@ class Delivery:
         return outcome
 
     def _inbox(self, conn: sa.Connection, owner: AccountRef, quarantined: bool) -> Ref:
+        if not quarantined and (known := self._inboxes.get(owner)) is not None:
+            return known
         name = _QUARANTINE if quarantined else "INBOX"
         found = mailboxes.find(conn, self.store.seal, owner, name)
         if found is None:
             if not quarantined:
                 return mailboxes.create_standard(conn, self.store.seal, owner)
             return mailboxes.create(conn, self.store.seal, owner, name)
+        if not quarantined:
+            self._inboxes[owner] = found
         return found
 
     def _note(

@@ -7,6 +7,7 @@ An app password has 128 random bits or more, so no slow hash is needed in the ma
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import hmac
 import secrets
@@ -47,9 +48,11 @@ def matches(kind: str, stored: bytes, password: str) -> bool:
     return hmac.compare_digest(digest, stored[_SALT:])
 
 
-_UNKNOWN = keep(OWN, secrets.token_hex(8))
+@functools.cache
+def _unknown() -> bytes:
+    return keep(OWN, secrets.token_hex(8))
 
 
 def spend_the_time_of_a_check(kind: str, password: str) -> None:
     """Take as long as a real check, so that the clock does not tell whether an account exists."""
-    matches(kind, _UNKNOWN if kind == OWN else bytes(_SALT + 32), password)
+    matches(kind, _unknown() if kind == OWN else bytes(_SALT + 32), password)

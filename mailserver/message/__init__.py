@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from mailserver.message.addresses import Address
-from mailserver.message.fold import fold, fold_line, words
+from mailserver.message.fold import finder, fold, fold_line, words
 from mailserver.message.scanning import scan
 from mailserver.message.summary import Details, Part, Summary
-from mailserver.message.text import body_bytes, body_text, html_text, search_text
+from mailserver.message.text import body_bytes, body_text, html_text, plain_text, search_text
 from mailserver.message.words import header_text
 
 __all__ = [
@@ -17,10 +17,12 @@ __all__ = [
     "Summary",
     "body_bytes",
     "body_text",
+    "finder",
     "fold",
     "fold_line",
     "header_text",
     "html_text",
+    "plain_text",
     "scan",
     "search_text",
     "words",

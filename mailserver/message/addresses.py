@@ -121,7 +121,7 @@ class _Entry:
     """What was read of one address."""
 
     def __init__(self) -> None:
-        self.words: list[bytes] = []
+        self.words: list[bytearray] = []
         self.spec: list[bytes] = []
         self.at: int | None = None
         self.angle = self.closed = False
@@ -136,7 +136,7 @@ class _Entry:
         elif self._glue and self.words and not quoted:
             self.words[-1] += piece
         else:
-            self.words.append(piece)
+            self.words.append(bytearray(piece))
         self._glue = True
 
     def space(self) -> None:
@@ -152,7 +152,7 @@ class _Entry:
                 self.at = len(self.spec)
             else:
                 self.at = -1
-                self.words.append(b"@")
+                self.words.append(bytearray(b"@"))
                 self._glue = False
         elif one == b":" and self.angle:  # a source route is dropped
             self.spec, self.at = [], None
@@ -163,7 +163,7 @@ class _Entry:
             cut = self.at if self.at is not None else len(self.spec)
             mailbox, host = b"".join(self.spec[:cut]), b"".join(self.spec[cut:])
         elif self.at is not None:
-            cut = len(self.words) - 1 - self.words[::-1].index(b"@")
+            cut = len(self.words) - 1 - self.words[::-1].index(bytearray(b"@"))
             mailbox, host, name = b"".join(self.words[:cut]), b"".join(self.words[cut + 1 :]), self.comment
         else:
             name, mailbox, host = self.comment, b" ".join(self.words), b""

@@ -96,6 +96,8 @@ def kept_fields(data: bytes, end: int) -> bytes | None:
         return None
     out = [one[0] for one in _FIELD.finditer(data, 0, end) if _TRACE.match(one[1]) is None]
     kept = b"".join(out)
+    if kept and not kept.endswith(b"\n"):
+        kept += b"\r\n"
     return kept if len(kept) <= _MAX_KEPT else None
 
 

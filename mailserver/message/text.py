@@ -145,8 +145,8 @@ def preview(data: bytes, parts: tuple[Part, ...]) -> str:
     return unicodedata.normalize("NFC", text[:PREVIEW])
 
 
-def search_text(data: bytes, summary: Summary, limit: int = _LIMIT) -> str:
-    """All text of the bodies of a message, folded, white space runs as one blank: what BODY searches look at."""
+def plain_text(data: bytes, summary: Summary, limit: int = _LIMIT) -> str:
+    """All text of the bodies of a message, NFC, for `fold.finder`; about ``limit`` encoded octets are read."""
     out: list[str] = []
     for part in summary.parts:
         if limit <= 0:
@@ -155,4 +155,9 @@ def search_text(data: bytes, summary: Summary, limit: int = _LIMIT) -> str:
             text = body_text(data, part, limit)
             out.append(html_text(text) if part.type == "text/html" else text)
             limit -= part.size
-    return fold_line("\n".join(out))
+    return "\n".join(out)
+
+
+def search_text(data: bytes, summary: Summary, limit: int = _LIMIT) -> str:
+    """`plain_text`, folded, white space runs as one blank: what an index of BODY searches is made of."""
+    return fold_line(plain_text(data, summary, limit))

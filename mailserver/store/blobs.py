@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
+from cryptography.exceptions import InvalidTag
 
 from config.seal import Seal, SealBroken
 from config.statement import Statement, insert
@@ -85,19 +87,25 @@ def refer(conn: sa.Connection, blob: int, by: int) -> None:
         conn.execute(sa.delete(table).where(table.c.blob == blob))
 
 
+_PLACE = Statement(sa.select(schema.blob).where(schema.blob.c.blob == sa.bindparam("wanted")))
+
+
 def content(conn: sa.Connection, segments: Segments, seal: Seal, blob: int) -> bytes:
     """The bytes of a blob. Raises `LookupError` when it is not there, `SealBroken` when altered."""
-    table = schema.blob
-    row = conn.execute(sa.select(table).where(table.c.blob == blob)).first()
+    row: Any = _PLACE.first(conn, wanted=blob)
     if row is None:
         raise LookupError(f"no blob {blob}")
+    return _open(segments, seal, row)
+
+
+def _open(segments: Segments, seal: Seal, row: Any) -> bytes:
     sealed = segments.read(row.segment, row.offset, row.length)
     if len(sealed) != row.length:
         raise SealBroken
     cipher = seal.blob_key(row.wrapped_key)
     try:
         return cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], row.name)
-    except Exception as problem:
+    except InvalidTag as problem:
         raise SealBroken from problem
 
 

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from config.clock import now_us
 from config.refusal import Refused
 from config.seal import Seal
+from config.statement import Statement
 from mailserver.accounts.model import AccountRef
 from mailserver.accounts.schema import counter, next_number
 from mailserver.store import schema
@@ -201,14 +202,18 @@ def lock(conn: sa.Connection, ref: Ref) -> None:
         raise NoSuchMailbox
 
 
+_FIND = Statement(
+    sa.select(schema.mailbox.c.agency, schema.mailbox.c.mailbox).where(
+        schema.mailbox.c.agency == sa.bindparam("in_agency"),
+        schema.mailbox.c.owner == sa.bindparam("of_owner"),
+        schema.mailbox.c.name_digest == sa.bindparam("named"),
+    )
+)
+
+
 def _find(conn: sa.Connection, owner: AccountRef, digest: bytes) -> Ref | None:
-    table = schema.mailbox
-    row = conn.execute(
-        sa.select(table.c.agency, table.c.mailbox).where(
-            table.c.agency == owner.agency, table.c.owner == owner.account, table.c.name_digest == digest
-        )
-    ).first()
-    return None if row is None else Ref(row.agency, row.mailbox)
+    row = _FIND.first(conn, in_agency=owner.agency, of_owner=owner.account, named=digest)
+    return None if row is None else Ref(row[0], row[1])
 
 
 def _digest(seal: Seal, name: str) -> bytes:

@@ -257,7 +257,7 @@ def _copy(conn: sa.Connection, chosen: list[Row], target: Ref, refs: int) -> lis
                 "uid": first + position,
                 "blob": one.blob,
                 "modseq": row.highestmodseq,
-                "flags": one.flags & 0xFF & ~DELETED,
+                "flags": one.flags & 0xFF,
                 "internaldate_us": one.internaldate_us,
                 "size": one.size,
             }

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""COPY (RFC 9051 §6.4.7) with COPYUID; messages already gone are passed over, not an error (Q11)."""
+
+from __future__ import annotations
+
+from mailserver.imap.commands.append import judge_copies
+from mailserver.imap.grammar.lexer import Cursor
+from mailserver.imap.grammar.sequences import write_set
+from mailserver.imap.replies import No
+from mailserver.imap.session import Session
+from mailserver.imap.view import View
+from mailserver.store import Mailbox
+from mailserver.store.mailboxes import NoSuchMailbox
+
+_KEYWORDS = ~0xFF
+
+
+async def run(session: Session, cursor: Cursor, uid: bool = False) -> bytes:
+    """Copy messages into another mailbox."""
+    view = session.selected
+    uids, target = await arguments(session, cursor, uid=uid)
+    words = keywords_of(view, uids)
+    pairs = await session.services.store.copy(view.ref, uids, target.ref)
+    await keep_keywords(session, words, pairs, target)
+    if target.ref == view.ref:
+        await session.absorb()
+        await session.tell(expunge=False)
+    return copyuid(target, pairs) + b"Copied"
+
+
+async def arguments(session: Session, cursor: Cursor, *, uid: bool) -> tuple[list[int], Mailbox]:
+    """The UIDs and the target of COPY and MOVE. Raises `No` [TRYCREATE] when there is no such mailbox."""
+    view = session.selected
+    cursor.space()
+    wanted = cursor.sequence_set()
+    cursor.space()
+    name = cursor.mailbox()
+    cursor.end()
+    uids = (await session.loaded()).uids
+    chosen = [uids[at] for span in wanted.positions(uids, uid=uid) for at in span]
+    chosen = [one for one in chosen if one not in view.gone]
+    try:
+        target = session.names.mailbox(name)
+    except NoSuchMailbox as problem:
+        raise No("TRYCREATE", problem.vi, problem.en) from problem
+    source = session.services.store.mailbox(view.ref)
+    if session.names.place(name).shared and source is not None and source.owner != target.owner:
+        await judge_copies(session, view.ref, chosen, target)
+    return chosen, target
+
+
+def copyuid(target: Mailbox, pairs: list[tuple[int, int]]) -> bytes:
+    """The COPYUID code (RFC 9051 §7.1), empty when nothing was copied."""
+    if not pairs:
+        return b""
+    source, copies = write_set(old for old, _ in pairs), write_set(new for _, new in pairs)
+    return b"[COPYUID %d %b %b] " % (target.uidvalidity, source, copies)
+
+
+def keywords_of(view: View, uids: list[int]) -> dict[str, list[int]]:
+    """The UIDs that have each keyword; bits mean other words in another mailbox."""
+    found: dict[str, list[int]] = {}
+    for uid in uids:
+        at = view.position(uid)
+        mask = view.flags(at) & _KEYWORDS if at is not None else 0
+        if mask:
+            for bit, name in view.words.keywords.items():
+                if mask >> bit & 1:
+                    found.setdefault(name, []).append(uid)
+    return found
+
+
+async def keep_keywords(
+    session: Session, words: dict[str, list[int]], pairs: list[tuple[int, int]], target: Mailbox
+) -> None:
+    """Give the copies the keywords of their originals (RFC 9051 §6.4.7: flags are kept)."""
+    copies = dict(pairs)
+    store = session.services.store
+    for name, uids in words.items():
+        new = [copies[uid] for uid in uids if uid in copies]
+        if new:
+            await store.set_flags(target.ref, new, "add", 1 << await store.keyword(target.ref, name))

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""CREATE (RFC 9051 §6.3.4), with a special use (RFC 6154 §3). One mailbox a use, no twins (Q17)."""
+
+from __future__ import annotations
+
+from mailserver.imap.grammar.lexer import Cursor, Syntax
+from mailserver.imap.naming import check_new
+from mailserver.imap.replies import No
+from mailserver.imap.session import Session
+from mailserver.store.model import SPECIAL_FOLDERS
+
+_USES = {use.upper(): use for use, _ in SPECIAL_FOLDERS}
+
+
+async def run(session: Session, cursor: Cursor) -> bytes:
+    """Make a mailbox; names above it need not exist."""
+    cursor.space()
+    name = check_new(cursor.mailbox())
+    use = _use(cursor) if cursor.try_space() and not cursor.at_end() else None
+    cursor.end()
+    place = session.names.place(name)
+    store = session.services.store
+    if use is not None and (place.shared or store.find_use(place.owner.ref, use) is not None):
+        raise No(
+            "USEATTR",
+            "Đã có hộp thư dành cho mục đích này.",
+            "There is a mailbox for this use already.",
+        )
+    await store.create(place.owner.ref, place.name, use)
+    return b"Made"
+
+
+def _use(cursor: Cursor) -> str | None:
+    cursor.byte(b"(")
+    if cursor.word() != "USE":
+        raise Syntax("USE is missing")
+    cursor.space()
+    wanted = cursor.flags()
+    cursor.byte(b")")
+    if not wanted:
+        return None
+    if len(wanted) > 1 or wanted[0].upper() not in _USES:
+        raise No("USEATTR", "Mục đích này không được hỗ trợ.", "This use is not supported.")
+    return _USES[wanted[0].upper()]

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""SELECT (RFC 9051 §6.3.2) with CONDSTORE and QRESYNC (RFC 7162 §3.1.8, §3.2.5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mailserver.imap.grammar.lexer import Cursor, Syntax
+from mailserver.imap.grammar.sequences import SequenceSet, write_set
+from mailserver.imap.session import Session
+from mailserver.imap.view import View
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a QRESYNC client remembers: UIDVALIDITY, modseq, and perhaps the UIDs it holds."""
+
+    uidvalidity: int
+    modseq: int
+    uids: SequenceSet | None
+
+
+async def run(session: Session, cursor: Cursor) -> bytes:
+    """Open a mailbox for reading and writing."""
+    return await open_mailbox(session, cursor, readonly=False)
+
+
+async def open_mailbox(session: Session, cursor: Cursor, *, readonly: bool) -> bytes:
+    """SELECT and EXAMINE."""
+    cursor.space()
+    name = cursor.mailbox()
+    known = _parameters(session, cursor)
+    cursor.end()
+    if session.view is not None:
+        session.select(None)
+        session.untagged(b"OK [CLOSED] The mailbox before is closed")
+    mailbox = session.names.mailbox(name)
+    view = View(session.services.store, mailbox, name, readonly=readonly)
+    session.select(view)
+    session.write(
+        b"* FLAGS %b\r\n* %d EXISTS\r\n* 0 RECENT\r\n* OK [PERMANENTFLAGS %b] Flags that stay\r\n"
+        b"* OK [UIDVALIDITY %d] Valid\r\n* OK [UIDNEXT %d] Next\r\n* OK [HIGHESTMODSEQ %d] Highest\r\n"
+        % (
+            view.words.all(),
+            view.exists,
+            b"()" if readonly else view.words.permanent(),
+            mailbox.uidvalidity,
+            mailbox.uidnext,
+            mailbox.highestmodseq,
+        )
+    )
+    if known is not None and known.uidvalidity == mailbox.uidvalidity:
+        await session.loaded()
+        await _resynchronise(session, view, known)
+    return b"[READ-ONLY] Opened" if readonly else b"[READ-WRITE] Opened"
+
+
+def _parameters(session: Session, cursor: Cursor) -> Known | None:
+    known = None
+    if not cursor.try_space() or cursor.at_end():
+        return None
+    cursor.byte(b"(")
+    while not cursor.try_byte(b")"):
+        word = cursor.word()
+        if word == "CONDSTORE":
+            session.condstore = True
+        elif word == "QRESYNC" and session.qresync:
+            cursor.space()
+            known = _known(cursor)
+        else:
+            raise Syntax(f"{word[:40]} is not a parameter here")
+        cursor.try_space()
+    return known
+
+
+def _known(cursor: Cursor) -> Known:
+    cursor.byte(b"(")
+    uidvalidity = cursor.number()
+    cursor.space()
+    modseq = cursor.number()
+    uids = None
+    while cursor.try_space():
+        if cursor.try_byte(b"("):  # pairs of sequence numbers and UIDs: a hint that is not needed
+            cursor.sequence_set()
+            cursor.space()
+            cursor.sequence_set()
+            cursor.byte(b")")
+        else:
+            uids = cursor.sequence_set()
+    cursor.byte(b")")
+    return Known(uidvalidity, modseq, uids)
+
+
+async def _resynchronise(session: Session, view: View, known: Known) -> None:
+    vanished = vanished_since(view, known.modseq, known.uids)
+    if vanished:
+        session.untagged(b"VANISHED (EARLIER) " + vanished)
+    uids = view.uids
+    positions = range(len(uids))
+    if known.uids is not None:
+        positions_known = known.uids.positions(uids, uid=True)
+        wanted = [at for one in positions_known for at in one if view.modseqs(at) > known.modseq]
+    else:
+        wanted = [at for at in positions if view.modseqs(at) > known.modseq]
+    await session.tell_many_flags(wanted)
+
+
+def vanished_since(view: View, modseq: int, among: SequenceSet | None) -> bytes:
+    """The UIDs expunged after ``modseq`` as a set, from the change log (Q16); empty when there are none."""
+    spans = [
+        (one.first_uid, one.last_uid)
+        for one in view.store.changes(view.ref, modseq)
+        if one.kind == "expunged"
+    ]
+    if not spans:
+        return b""
+    gone = sorted({uid for first, last in spans for uid in range(first, last + 1)})
+    if among is not None:
+        limits = among.resolve(max(gone[-1], view.uids[-1] if view.uids else 0))
+        gone = [uid for uid in gone if any(low <= uid <= high for low, high in limits)]
+    return write_set(gone)

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""STATUS (RFC 9051 §6.3.11, RFC 7162 §3.1.7, RFC 8438): counters, in the order asked (Q8, Q23)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mailserver.imap.grammar import strings
+from mailserver.imap.grammar.lexer import Cursor, Syntax
+from mailserver.imap.session import Session
+from mailserver.store import Mailbox
+
+_ITEMS: dict[str, Callable[[Mailbox], int]] = {
+    "MESSAGES": lambda one: one.exists,
+    "RECENT": lambda one: 0,
+    "UIDNEXT": lambda one: one.uidnext,
+    "UIDVALIDITY": lambda one: one.uidvalidity,
+    "UNSEEN": lambda one: one.unseen,
+    "SIZE": lambda one: one.size,
+    "HIGHESTMODSEQ": lambda one: one.highestmodseq,
+}
+
+
+async def run(session: Session, cursor: Cursor) -> bytes:
+    """The counters of a mailbox."""
+    cursor.space()
+    name = cursor.mailbox()
+    cursor.space()
+    items = parse_items(cursor)
+    cursor.end()
+    found = status_items(session, session.names.mailbox(name), items)
+    session.untagged(b"STATUS %b (%b)" % (strings.mailbox(name), found))
+    return b"Done"
+
+
+def parse_items(cursor: Cursor) -> tuple[str, ...]:
+    """The parenthesised items."""
+    items = tuple(cursor.words())
+    unknown = [one for one in items if one not in _ITEMS and one != "APPENDLIMIT"]
+    if unknown or not items:
+        raise Syntax(f"{unknown[0][:40]} is not an item of STATUS" if unknown else "No items")
+    return items
+
+
+def status_items(session: Session, mailbox: Mailbox, items: tuple[str, ...]) -> bytes:
+    """The items with their values."""
+    if "HIGHESTMODSEQ" in items:
+        session.condstore = True
+    limit = session.services.append_limit
+    return b" ".join(
+        b"%b %d" % (one.encode(), limit if one == "APPENDLIMIT" else _ITEMS[one](mailbox)) for one in items
+    )

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""STORE (RFC 9051 §6.4.6) with UNCHANGEDSINCE (RFC 7162 §3.1.3)."""
+
+from __future__ import annotations
+
+from mailserver.imap import flags
+from mailserver.imap.grammar.lexer import Cursor, Syntax
+from mailserver.imap.grammar.sequences import write_set
+from mailserver.imap.session import Session
+from mailserver.imap.view import View
+
+_HOW = {"FLAGS": "replace", "+FLAGS": "add", "-FLAGS": "remove"}
+
+
+async def run(session: Session, cursor: Cursor, uid: bool = False) -> bytes:
+    """Change flags. The new flags are told of every message named, unless .SILENT."""
+    cursor.space()
+    wanted = cursor.sequence_set()
+    cursor.space()
+    unchanged_since = _modifier(session, cursor)
+    word = cursor.word()
+    name, _, suffix = word.partition(".")
+    if name not in _HOW or suffix not in ("", "SILENT"):
+        raise Syntax(f"{word[:40]} is not an item of STORE")
+    cursor.space()
+    asked = cursor.flags(bare=True)
+    cursor.end()
+    view = session.writable()
+    await session.loaded()
+    how = _HOW[name]
+    mask, keywords = flags.split(asked)
+    for one in keywords:
+        mask |= await _keyword(session, view, one, make=how != "remove")
+    uids = view.uids
+    positions = [at for span in wanted.positions(uids, uid=uid) for at in span]
+    chosen = [uids[at] for at in positions]
+    before = {one: view.flags(at) for one, at in zip(chosen, positions, strict=True)} if suffix else {}
+    changed, refused = await session.services.store.set_flags(view.ref, chosen, how, mask, unchanged_since)
+    await session.absorb()
+    if suffix:
+        _silence(session, view, before, changed, how, mask)
+    else:
+        view.changed.difference_update(chosen)
+        left = set(refused)
+        await session.tell_many_flags(
+            [at for at, one in zip(positions, chosen, strict=True) if one not in left]
+        )
+    await session.tell(expunge=False)
+    if refused:
+        numbers = refused if uid else [at + 1 for one in refused if (at := view.position(one)) is not None]
+        return b"[MODIFIED %b] Some were changed by others" % write_set(sorted(numbers))
+    if not uid and any(one in view.gone for one in chosen):
+        return b"[EXPUNGEISSUED] Some are gone"
+    return b"Done"
+
+
+def _modifier(session: Session, cursor: Cursor) -> int | None:
+    if not cursor.try_byte(b"("):
+        return None
+    if cursor.word() != "UNCHANGEDSINCE":
+        raise Syntax("UNCHANGEDSINCE is missing")
+    cursor.space()
+    modseq = cursor.number()
+    cursor.byte(b")")
+    cursor.space()
+    session.condstore = True
+    return modseq
+
+
+async def _keyword(session: Session, view: View, name: str, *, make: bool) -> int:
+    bit = view.words.bit(name)
+    if bit is None:
+        if not make:
+            return 0
+        bit = await session.services.store.keyword(view.ref, name)
+        view.learn_keyword(bit, name)
+        await session.tell(expunge=False)
+    return 1 << bit
+
+
+def _silence(
+    session: Session, view: View, before: dict[int, int], changed: list[int], how: str, mask: int
+) -> None:
+    """Keep quiet of what the client knows by itself; what others changed meanwhile is still told."""
+    silent = []
+    for one in changed:
+        at, old = view.position(one), before[one]
+        new = old | mask if how == "add" else old & ~mask if how == "remove" else mask
+        if at is not None and view.flags(at) == new:
+            silent.append(at)
+            view.changed.discard(one)
+    if session.condstore:
+        uids = view.uids
+        session.write(
+            b"".join(
+                b"* %d FETCH (UID %d MODSEQ (%d))\r\n" % (at + 1, uids[at], view.modseqs(at)) for at in silent
+            )
+        )

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Flags: the bits of a row ↔ the words of the wire (RFC 9051 §2.3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mailserver.imap.grammar.lexer import Syntax
+from mailserver.store import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN
+
+SYSTEM = {
+    "\\Answered": ANSWERED,
+    "\\Flagged": FLAGGED,
+    "\\Deleted": DELETED,
+    "\\Seen": SEEN,
+    "\\Draft": DRAFT,
+}
+_BY_LOWER = {name.lower(): bit for name, bit in SYSTEM.items()}
+_ALL_SYSTEM = sum(SYSTEM.values())
+_MAX_KEYWORD = 64
+
+
+def split(words: Iterable[str]) -> tuple[int, list[str]]:
+    """(mask of the system flags, keywords) of a flag list. \\Recent is passed over. Raises `Syntax`."""
+    mask, keywords = 0, []
+    for word in words:
+        if not word.startswith("\\"):
+            if len(word) > _MAX_KEYWORD:
+                raise Syntax("This keyword is too long")
+            keywords.append(word)
+        elif word.lower() in _BY_LOWER:
+            mask |= _BY_LOWER[word.lower()]
+        elif word.lower() != "\\recent":
+            raise Syntax(f"{word[:40]} is not a flag")
+    return mask, keywords
+
+
+class FlagWords:
+    """Writes masks of one mailbox as ``(\\Seen …)``, each different mask once."""
+
+    def __init__(self, keywords: dict[int, str]) -> None:
+        self.keywords = keywords
+        self._known: dict[int, bytes] = {}
+        self._bits = _ALL_SYSTEM | sum(1 << bit for bit in keywords)
+
+    def knows(self, mask: int) -> bool:
+        """Whether every bit of ``mask`` has a word."""
+        return not mask & ~self._bits
+
+    def __call__(self, mask: int) -> bytes:
+        """The parenthesised words of ``mask``."""
+        found = self._known.get(mask)
+        if found is None:
+            names = [name for name, bit in SYSTEM.items() if mask & bit]
+            names += [name for bit, name in self.keywords.items() if mask >> bit & 1]
+            found = self._known[mask] = ("(" + " ".join(names) + ")").encode()
+        return found
+
+    def all(self) -> bytes:
+        """Every flag and keyword of the mailbox, for the FLAGS response."""
+        return ("(" + " ".join([*SYSTEM, *self.keywords.values()]) + ")").encode()
+
+    def permanent(self) -> bytes:
+        """The same with ``\\*``: new keywords may be made."""
+        return ("(" + " ".join([*SYSTEM, *self.keywords.values(), "\\*"]) + ")").encode()
+
+    def bit(self, keyword: str) -> int | None:
+        """The bit of a keyword in any case, None when the mailbox does not have it."""
+        wanted = keyword.casefold()
+        return next((bit for bit, name in self.keywords.items() if name.casefold() == wanted), None)

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""What a FETCH asks for (RFC 9051 §6.4.5): items, sections, partial ranges."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from mailserver.imap.grammar.lexer import Cursor, Syntax
+from mailserver.imap.grammar.strings import astring
+
+_MACROS = {
+    "ALL": ("FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE"),
+    "FAST": ("FLAGS", "INTERNALDATE", "RFC822.SIZE"),
+    "FULL": ("FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODY"),
+}
+SIMPLE = frozenset(
+    {
+        "FLAGS",
+        "INTERNALDATE",
+        "RFC822.SIZE",
+        "ENVELOPE",
+        "BODY",
+        "BODYSTRUCTURE",
+        "UID",
+        "MODSEQ",
+        "PREVIEW",
+        "RFC822",
+        "RFC822.HEADER",
+        "RFC822.TEXT",
+    }
+)
+_WORD = re.compile(r"[A-Z0-9.]+")
+_PATH = re.compile(r"(\d{1,9}(?:\.\d{1,9}){0,63})(?:\.|\Z)")
+_MAX_ITEMS = 64
+_MAX_FIELDS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """``[1.2.HEADER.FIELDS (FROM)]``: ``path`` "1.2" or "", ``text`` "HEADER.FIELDS" or ""."""
+
+    path: str
+    text: str
+    fields: tuple[bytes, ...] = ()
+
+    def wire(self) -> bytes:
+        """As it stands in the reply, between the brackets."""
+        head = ".".join(one for one in (self.path, self.text) if one).encode()
+        return head + b" (" + b" ".join(astring(one) for one in self.fields) + b")" if self.fields else head
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One item. ``name`` is one of `SIMPLE` or ``BODY[]``; ``first``/``length`` are of the partial range."""
+
+    name: str
+    section: Section | None = None
+    peek: bool = False
+    first: int | None = None
+    length: int = 0
+
+    @property
+    def sees(self) -> bool:
+        """Whether fetching it sets \\Seen."""
+        return (self.section is not None and not self.peek) or self.name in ("RFC822", "RFC822.TEXT")
+
+
+def parse_items(cursor: Cursor) -> list[Item]:
+    """The items of a FETCH: one, a list, or a macro."""
+    found: list[Item] = []
+    if not cursor.try_byte(b"("):
+        _one(cursor, found, macros=True)
+        return found
+    cursor.try_space()
+    while not cursor.try_byte(b")"):
+        _one(cursor, found, macros=False)
+        if len(found) > _MAX_ITEMS:
+            raise Syntax("Too many items")
+        if not cursor.try_space() and not cursor.at(b")"):
+            raise Syntax("The list of items is not closed")
+    if not found:
+        raise Syntax("No items")
+    return found
+
+
+def _one(cursor: Cursor, found: list[Item], *, macros: bool) -> None:
+    raw = cursor.atom().decode("ascii").upper()
+    name, bracket, rest = raw.partition("[")
+    if bracket:
+        if name not in ("BODY", "BODY.PEEK"):
+            raise Syntax(f"{name} has no section")
+        section = _section(cursor, rest)
+        cursor.byte(b"]")
+        first, length = _partial(cursor)
+        found.append(Item("BODY[]", section, name == "BODY.PEEK", first, length))
+    elif macros and name in _MACROS:
+        found.extend(Item(one) for one in _MACROS[name])
+    elif name in SIMPLE:
+        if name == "PREVIEW" and cursor.at(b" (LAZY)"):
+            cursor.space()
+            cursor.words()
+        found.append(Item(name))
+    else:
+        raise Syntax(f"{name[:40]} is not an item of FETCH")
+
+
+def _section(cursor: Cursor, spec: str) -> Section:
+    match = _PATH.match(spec)
+    path, text = (match[1], spec[match.end() :]) if match else ("", spec)
+    if match and not text and spec.endswith("."):
+        raise Syntax("The section is not complete")
+    if any(one.startswith("0") for one in path.split(".")):
+        raise Syntax("Parts are counted from 1")
+    if text in ("", "HEADER", "TEXT") or (text == "MIME" and path):
+        return Section(path, text)
+    if text in ("HEADER.FIELDS", "HEADER.FIELDS.NOT"):
+        cursor.space()
+        cursor.byte(b"(")
+        fields: list[bytes] = []
+        cursor.try_space()
+        while not cursor.try_byte(b")"):
+            fields.append(cursor.astring())
+            if len(fields) > _MAX_FIELDS:
+                raise Syntax("Too many header fields")
+            if not cursor.try_space() and not cursor.at(b")"):
+                raise Syntax("The list of header fields is not closed")
+        if not fields:
+            raise Syntax("No header fields")
+        return Section(path, text, tuple(fields))
+    raise Syntax("The section is not known")
+
+
+def _partial(cursor: Cursor) -> tuple[int | None, int]:
+    if not cursor.try_byte(b"<"):
+        return None, 0
+    first = cursor.number()
+    cursor.byte(b".")
+    length = cursor.number()
+    cursor.byte(b">")
+    if not length:
+        raise Syntax("A partial range of nothing")
+    return first, length

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""What one session believes of its selected mailbox, and what it has still to be told.
+
+Sequence numbers are positions in ``uids``; they change only when `expunge` takes the gone ones out, which
+the session does only where RFC 9051 §7.5.1 lets EXPUNGE be sent. The arrays are read on first use: SELECT
+and IDLE of a mailbox nobody looks into cost counters only. No store is written here.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
+
+from mailserver.imap.flags import FlagWords
+from mailserver.store import Change, Mailbox, Ref, Row, Store
+
+_SPLIT = 64
+FEW = 200
+"""So many rows are read without a thread (about 0.5 ms)."""
+
+
+class View:
+    """The selected mailbox of one session. ``exists`` counts what the client was told of or will be next."""
+
+    def __init__(self, store: Store, mailbox: Mailbox, name: str, *, readonly: bool) -> None:
+        self.store = store
+        self.ref: Ref = mailbox.ref
+        self.name = name
+        self.readonly = readonly
+        self.uidvalidity = mailbox.uidvalidity
+        self.modseq = mailbox.highestmodseq
+        self.words = FlagWords(mailbox.keywords)
+        self.exists = mailbox.exists
+        self.told = mailbox.exists
+        self._uidnext = mailbox.uidnext
+        self._loaded = False
+        self._uids: array[int] = array("I")
+        self._flags: array[int] = array("q")
+        self._modseqs: array[int] = array("q")
+        self.gone: set[int] = set()
+        self.changed: set[int] = set()  # UIDs whose flags the client has to be told
+        self.new_words = False
+
+    @property
+    def is_heavy(self) -> bool:
+        """Whether the next look may read many rows: then it belongs into a thread."""
+        return not self._loaded and self.exists > FEW
+
+    # --- what is there
+
+    @property
+    def uids(self) -> array[int]:
+        """UIDs by position, gone ones included until `expunge`."""
+        self.load()
+        return self._uids
+
+    def flags(self, position: int) -> int:
+        """The flag bits at a position."""
+        return self._flags[position]
+
+    def modseqs(self, position: int) -> int:
+        """The modseq at a position."""
+        return self._modseqs[position]
+
+    def all_flags(self) -> array[int]:
+        """Flag bits by position."""
+        self.load()
+        return self._flags
+
+    def position(self, uid: int) -> int | None:
+        """The position of a UID."""
+        at = bisect_left(self._uids, uid)
+        return at if at < len(self._uids) and self._uids[at] == uid else None
+
+    def rows(self, positions: range) -> list[Row]:
+        """The rows there still are at a run of positions."""
+        if not positions:
+            return []
+        uids = self._uids
+        found = self.store.rows(self.ref, uids[positions[0]], uids[positions[-1]])
+        if len(found) == len(positions) and not self.gone:
+            return found
+        return [row for row in found if self.position(row.uid) is not None]
+
+    # --- following the store
+
+    def load(self) -> None:
+        """Read the arrays as they were when the mailbox was selected; changes since then become news."""
+        if self._loaded:
+            return
+        opened = self.store.opened(self.ref)
+        changes = self.store.changes(self.ref, self.modseq)
+        found = {row.uid: row for row in (opened[1] if opened else []) if row.uid < self._uidnext}
+        for one in changes:
+            if one.kind == "expunged":
+                for uid in range(one.first_uid, min(one.last_uid + 1, self._uidnext)):
+                    found.setdefault(uid, Row(uid, 0, 0, 0, 0, 0))
+        rows = [found[uid] for uid in sorted(found)] if changes else list(found.values())
+        self._uids = array("I", [row.uid for row in rows])
+        self._flags = array("q", [row.flags for row in rows])
+        # What changed since counts as unknown, so that taking in the changes tells of it.
+        self._modseqs = array("q", [row.modseq if row.modseq <= self.modseq else 0 for row in rows])
+        self.exists = len(rows)
+        self._loaded = True
+        if opened is not None:
+            self._know(opened[0].keywords)
+        if changes:
+            self._take(changes)
+            self.modseq = changes[-1].modseq
+
+    def pending(self) -> list[Change]:
+        """What happened since, not yet taken in."""
+        return self.store.changes(self.ref, self.modseq)
+
+    def weight(self, changes: list[Change]) -> int:
+        """How many rows taking these in may read."""
+        if not self._loaded and any(one.kind != "new" for one in changes):
+            return self.exists
+        return sum(one.last_uid - one.first_uid + 1 for one in changes) if self._loaded else 0
+
+    def take(self, changes: list[Change]) -> None:
+        """Take in what `pending` gave."""
+        if not self._loaded:
+            if any(one.kind != "new" for one in changes):
+                self.load()
+                return
+            self.exists += sum(one.last_uid - one.first_uid + 1 for one in changes)
+            self._uidnext = max(one.last_uid for one in changes) + 1
+        else:
+            self._take(changes)
+        self.modseq = max(self.modseq, changes[-1].modseq)
+
+    def _take(self, changes: list[Change]) -> None:
+        known = self._uids[-1] if self._uids else 0
+        new = [one.first_uid for one in changes if one.kind == "new" and one.last_uid > known]
+        if new:
+            for row in self.store.rows(self.ref, max(min(new), known + 1)):
+                self._uids.append(row.uid)
+                self._flags.append(row.flags)
+                self._modseqs.append(row.modseq)
+                self._check_words(row.flags)
+        for first, last in _joined(one for one in changes if one.kind == "flags"):
+            for row in self.store.rows(self.ref, first, last):
+                self._update(row)
+        for one in changes:
+            if one.kind == "expunged":
+                low, high = bisect_left(self._uids, one.first_uid), bisect_right(self._uids, one.last_uid)
+                self.gone.update(self._uids[low:high])
+        self.exists = len(self._uids)
+
+    def _update(self, row: Row) -> None:
+        at = self.position(row.uid)
+        if at is None or (self._flags[at] == row.flags and self._modseqs[at] == row.modseq):
+            return
+        self._flags[at] = row.flags
+        self._modseqs[at] = row.modseq
+        self.changed.add(row.uid)
+        self._check_words(row.flags)
+
+    def _check_words(self, mask: int) -> None:
+        if not self.words.knows(mask):
+            mailbox = self.store.mailbox(self.ref)
+            if mailbox is not None:
+                self._know(mailbox.keywords)
+
+    def _know(self, keywords: dict[int, str]) -> None:
+        if keywords != self.words.keywords:
+            self.words = FlagWords(keywords)
+            self.new_words = True
+
+    def learn_keyword(self, bit: int, name: str) -> None:
+        """A keyword this session has just made."""
+        self._know({**self.words.keywords, bit: name})
+
+    def expunge(self) -> tuple[list[int], list[int]]:
+        """Take the gone messages out; returns (sequence numbers as EXPUNGE names them in turn, their UIDs)."""
+        uids = sorted(self.gone)
+        positions = [at for uid in uids if (at := self.position(uid)) is not None]
+        self.changed -= self.gone
+        self.gone = set()
+        if len(positions) <= _SPLIT:
+            for at in reversed(positions):
+                del self._uids[at], self._flags[at], self._modseqs[at]
+        else:
+            out = set(positions)
+            keep = [at for at in range(len(self._uids)) if at not in out]
+            self._uids = array("I", [self._uids[at] for at in keep])
+            self._flags = array("q", [self._flags[at] for at in keep])
+            self._modseqs = array("q", [self._modseqs[at] for at in keep])
+        self.exists = len(self._uids)
+        return [at + 1 for at in reversed(positions)], uids
+
+
+def _joined(changes: Iterable[Change]) -> list[tuple[int, int]]:
+    """UID ranges, sorted, overlapping and neighbouring ones joined."""
+    found: list[tuple[int, int]] = []
+    for first, last in sorted((one.first_uid, one.last_uid) for one in changes):
+        if found and first <= found[-1][1] + _SPLIT:
+            found[-1] = (found[-1][0], max(found[-1][1], last))
+        else:
+            found.append((first, last))
+    return found

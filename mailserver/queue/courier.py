@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""The courier: takes due outbound rows by lease and carries them (DESIGN §2, 4.7).
+
+A message once accepted ends in a mailbox, in another server's 250, or in a notice to its sender. A row goes
+only after that: the notice is accepted by delivery first, then the row is removed, so a crash between the
+two repeats the notice and loses nothing; a crash after another server's 250 repeats the message. A lease that
+is not renewed any more runs out, and the row is due again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Coroutine, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import sqlalchemy as sa
+
+from config.clock import now_us
+from config.refusal import Refused, Unavailable
+from config.settings import Settings
+from config.wake import Wake
+from mailserver.accounts import Accounts
+from mailserver.accounts.model import domain_of
+from mailserver.delivery import Delivery
+from mailserver.queue.client import Answer, Broken, Letter, SmtpClient, To, wire_form
+from mailserver.queue.routes import Route, Routes
+from mailserver.queue.settling import Settling
+from mailserver.store import Store, outbound, schema
+from mailserver.store.outbound import Outbound
+
+log = logging.getLogger("congvan.queue")
+_MOST_ROWS = 500
+_A_DESTINATION = 4
+_A_TRANSACTION = 100
+_LOOK_AGAIN_S = 30.0
+Key = tuple[int, int]
+
+
+@dataclass(slots=True)
+class _Group:
+    """Rows that one transaction carries: same message, sender and destination."""
+
+    rows: list[Outbound]
+    leased_at: float
+
+
+@dataclass(slots=True)
+class _Destination:
+    """A server, what waits for it, who carries there now, when it last could not be reached and why."""
+
+    route: Route
+    waiting: deque[_Group] = field(default_factory=deque)
+    carriers: int = 0
+    failed_at: float = -1.0
+    failure: str = ""
+
+
+class Courier:
+    """Carries the queue of one installation. ``lease_s``: a row of a dead process is due again after that."""
+
+    def __init__(
+        self,
+        store: Store,
+        accounts: Accounts,
+        delivery: Delivery,
+        settings: Settings,
+        wake: Wake,
+        lease_s: float = 60.0,
+    ) -> None:
+        self._store = store
+        self._accounts = accounts
+        self._settings = settings
+        self._lease_s = lease_s
+        self._settling = Settling(store, accounts, delivery, settings)
+        self._destinations: dict[Route, _Destination] = {}
+        self._in_flight: dict[Key, Outbound] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._woken = asyncio.Event()
+        wake.subscribe(self._on_wake)
+
+    def _on_wake(self, topic: str, key: str) -> None:
+        if topic == "queue":
+            self._woken.set()
+
+    async def run(self) -> None:
+        """Carry until cancelled. Raises `Refused` when the routes of the settings can't be read."""
+        routes = Routes(self._settings, self._accounts)
+        renewing = asyncio.create_task(self._renew(), name="queue-leases")
+        try:
+            while True:
+                self._woken.clear()
+                await self._take(routes)
+                pause = await self._pause()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._woken.wait(), pause)
+        finally:
+            renewing.cancel()
+            await self._stop()
+
+    # --- taking
+
+    async def _take(self, routes: Routes) -> None:
+        room = _MOST_ROWS - len(self._in_flight)
+        due = await asyncio.to_thread(self._next_due)
+        if room <= 0 or due is None or due > now_us():
+            return
+        leased = await self._store.database.commit(
+            lambda conn: outbound.lease_due(conn, self._store.seal, room, self._lease_s)
+        )
+        rows = [one for one in leased if (one.agency, one.row) not in self._in_flight]
+        for one in rows:
+            self._in_flight[one.agency, one.row] = one
+        homeless = self._sort(rows, routes)
+        if homeless:
+            self._start(self._hold(homeless))
+
+    def _sort(self, rows: Iterable[Outbound], routes: Routes) -> list[Outbound]:
+        """Put rows with their destinations; gives back those that have none."""
+        now = asyncio.get_running_loop().time()
+        groups: dict[tuple[Route, int, str, str], list[Outbound]] = {}
+        homeless = []
+        for one in rows:
+            route = routes.of(domain_of(one.recipient))
+            if route is None:
+                homeless.append(one)
+            else:
+                groups.setdefault((route, one.blob, one.sender, one.envelope_id), []).append(one)
+        for (route, *_), members in groups.items():
+            place = self._destinations.setdefault(route, _Destination(route))
+            for start in range(0, len(members), _A_TRANSACTION):
+                place.waiting.append(_Group(members[start : start + _A_TRANSACTION], now))
+            while place.carriers < min(_A_DESTINATION, len(place.waiting)):
+                place.carriers += 1
+                self._start(self._carrier(place))
+        return homeless
+
+    def _next_due(self) -> int | None:
+        with self._store.database.reading() as conn:
+            return outbound.next_due_us(conn)
+
+    async def _pause(self) -> float:
+        """Seconds until something is due."""
+        if len(self._in_flight) >= _MOST_ROWS:
+            return _LOOK_AGAIN_S
+        due = await asyncio.to_thread(self._next_due)
+        if due is None:
+            return _LOOK_AGAIN_S
+        return min(_LOOK_AGAIN_S, max(0.05, (due - now_us()) / 1_000_000))
+
+    async def _renew(self) -> None:
+        """Keep the leases of what is being carried."""
+        while True:
+            await asyncio.sleep(self._lease_s / 3)
+            keys = list(self._in_flight)
+            if keys:
+                until = now_us() + int(self._lease_s * 1_000_000)
+                try:
+                    await self._store.database.commit(partial(_lease_until, keys=keys, until_us=until))
+                except Unavailable:
+                    log.warning("leases could not be renewed")
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work, name="queue-carrier")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _stop(self) -> None:
+        """Let carriers end, give back what is not settled."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        left = list(self._in_flight)
+        self._in_flight.clear()
+        self._destinations.clear()
+        if left:
+            await self._store.database.commit(partial(_lease_until, keys=left, until_us=None))
+
+    # --- carrying
+
+    async def _carrier(self, place: _Destination) -> None:
+        """Carry group after group over one connection, until none waits."""
+        client: SmtpClient | None = None
+        try:
+            while place.waiting:
+                group = place.waiting.popleft()
+                try:
+                    client = await self._carry(place, group, client)
+                except asyncio.CancelledError:  # its lease is given back by `_stop`
+                    if client is not None:
+                        client.abort()
+                    raise
+                except Refused as problem:
+                    log.warning("rows for %s stay leased: %s", place.route.name, problem)
+                except Exception:
+                    log.exception("carrying to %s failed", place.route.name)
+                self._done(group.rows)
+        finally:
+            place.carriers -= 1
+            self._woken.set()
+            if client is not None:
+                await client.quit()
+
+    def _done(self, rows: Iterable[Outbound]) -> None:
+        for one in rows:
+            self._in_flight.pop((one.agency, one.row), None)
+
+    async def _carry(
+        self, place: _Destination, group: _Group, client: SmtpClient | None
+    ) -> SmtpClient | None:
+        rows = group.rows
+        try:
+            message = await asyncio.to_thread(self._store.content, rows[0].blob)
+        except (LookupError, Refused) as problem:
+            await self._hold(rows, f"Không đọc được thư / the message can't be read: {problem}")
+            return client
+        offers_dsn = True
+        if place.failed_at >= group.leased_at:
+            answers = [Answer(451, place.failure)] * len(rows)
+        else:
+            data = await asyncio.to_thread(wire_form, message)
+            try:
+                client, answers = await self._send(place, rows, data, client)
+                offers_dsn = "DSN" in client.offers
+            except Broken as problem:
+                client = None
+                place.failed_at, place.failure = asyncio.get_running_loop().time(), f"4.4.1 {problem}"
+                answers = [Answer(451, place.failure)] * len(rows)
+            except Exception as problem:  # waits and expires like any other failure, so it is never lost
+                log.exception("carrying to %s failed", place.route.name)
+                client = None
+                answers = [Answer(451, f"4.3.0 {type(problem).__name__}")] * len(rows)
+        settle = self._settling.settle(place.route, message, rows, answers, offers_dsn=offers_dsn)
+        await _to_the_end(settle)
+        return client
+
+    async def _send(
+        self, place: _Destination, rows: Sequence[Outbound], data: bytes, client: SmtpClient | None
+    ) -> tuple[SmtpClient, list[Answer]]:
+        """Over the connection there is, or a new one (also when the old one turns out to be dead)."""
+        letter = Letter(
+            rows[0].sender,
+            tuple(_to(one, place.route) for one in rows),
+            data,
+            rows[0].envelope_id,
+        )
+        if client is not None:
+            try:
+                return client, await client.send(letter)
+            except Broken:
+                client.abort()
+                if client.handed_over:
+                    raise
+        fresh = await SmtpClient.connect(place.route, self._settings.installation.tls_name)
+        try:
+            return fresh, await fresh.send(letter)
+        except BaseException:
+            fresh.abort()
+            raise
+
+    async def _hold(self, rows: list[Outbound], why: str | None = None) -> None:
+        try:
+            await _to_the_end(self._settling.hold(rows, why))
+        finally:
+            self._done(rows)
+
+
+def _to(row: Outbound, route: Route) -> To:
+    """For our own MX we are the ones who tell of success, so it is not asked for again."""
+    if not route.own:
+        return To(row.recipient, row.notify, row.original_recipient)
+    left = ",".join(word for word in row.notify.split(",") if word not in ("SUCCESS", ""))
+    return To(row.recipient, left or ("NEVER" if row.notify else ""), row.original_recipient)
+
+
+async def _to_the_end(work: Coroutine[None, None, None]) -> None:
+    """Finish ``work`` also when the courier is stopped in the middle of it."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.gather(task, return_exceptions=True)
+        raise
+
+
+def _lease_until(conn: sa.Connection, keys: Sequence[Key], until_us: int | None) -> None:
+    table = schema.outbound
+    conn.execute(
+        sa.update(table)
+        .where(table.c.agency == sa.bindparam("a"), table.c.row == sa.bindparam("r"))
+        .values(lease_until_us=until_us),
+        [{"a": agency, "r": row} for agency, row in keys],
+    )

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""The three listeners: MX, submission (STARTTLS), submissions (implicit TLS)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from typing import cast
+
+from config.settings import Settings
+from mailserver.accounts import Accounts
+from mailserver.delivery import Delivery
+from mailserver.smtp.content import Room
+from mailserver.smtp.session import Kind, Serving, SessionBase
+from mailserver.smtp.transaction import Session
+
+log = logging.getLogger("congvan.smtp")
+_MOST_CONNECTIONS = 2000
+_ROOM = 512 * 1024 * 1024
+_GRACE_S = 10.0
+
+
+class SmtpServer:
+    """Serves SMTP on the addresses of ``settings.listen`` in the running event loop.
+
+    ``most`` is how many connections the process takes at once; further ones get 421. ``ssl_context`` may be
+    None only in tests: then there is no STARTTLS and no implicit-TLS listener.
+    """
+
+    def __init__(
+        self,
+        delivery: Delivery,
+        accounts: Accounts,
+        settings: Settings,
+        ssl_context: ssl.SSLContext | None,
+        most: int = _MOST_CONNECTIONS,
+    ) -> None:
+        self._settings = settings
+        self._context = ssl_context
+        self._delivery = delivery
+        self._accounts = accounts
+        self._most = most
+        self._live: set[SessionBase] = set()
+        self._room = Room(_ROOM)
+        self._servers: dict[str, asyncio.Server] = {}
+
+    async def start(self) -> None:
+        """Listen. Raises `OSError` when an address is taken."""
+        listen = self._settings.listen
+        try:
+            await self._listen("smtp", listen.smtp, "mx", implicit=False)
+            await self._listen("submission", listen.submission, "submission", implicit=False)
+            if self._context is not None:
+                await self._listen("submissions", listen.submissions, "submission", implicit=True)
+        except OSError:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Stop listening; idle sessions get 421 now, busy ones when their command is done (10 s at most)."""
+        for server in self._servers.values():
+            server.close()
+        for one in list(self._live):
+            one.shut_down()
+        for busy, seconds in ((True, _GRACE_S), (False, 1.0)):
+            tasks = [one.task for one in self._live if one.task is not None and one.busy == busy]
+            if tasks:
+                await asyncio.wait(tasks, timeout=seconds)
+        for one in list(self._live):
+            if one.transport is not None:
+                cast(asyncio.Transport, one.transport).abort()
+        self._servers.clear()
+
+    def address(self, name: str) -> tuple[str, int]:
+        """Where ``smtp``, ``submission`` or ``submissions`` listens, also when the port was given as 0."""
+        host, port = self._servers[name].sockets[0].getsockname()[:2]
+        return str(host), int(port)
+
+    @property
+    def connections(self) -> int:
+        """How many sessions are open."""
+        return len(self._live)
+
+    async def _listen(self, name: str, where: str, kind: Kind, *, implicit: bool) -> None:
+        if not where:
+            return
+        host, _, port = where.rpartition(":")
+        loop = asyncio.get_running_loop()
+        serving = Serving(
+            kind=kind,
+            delivery=self._delivery,
+            accounts=self._accounts,
+            hostname=self._settings.installation.tls_name,
+            name="congvan",
+            max_recipients=self._settings.mail.max_recipients,
+            tls=self._context,
+            plaintext_sign_in_from_loopback=self._settings.mail.plaintext_on_loopback,
+            live=self._live,
+            most=self._most,
+            room=self._room,
+        )
+        self._servers[name] = await loop.create_server(
+            lambda: Session(serving, loop),
+            host.strip("[]") or None,
+            int(port),
+            ssl=self._context if implicit else None,
+            ssl_handshake_timeout=30 if implicit else None,
+            ssl_shutdown_timeout=5 if implicit else None,
+            backlog=512,
+        )

@@ -1,0 +1,380 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""The mail transaction: MAIL, RCPT, DATA and BDAT, and handing the message to the one door.
+
+The message is accepted (250) only after `Delivery.deliver` returned. A success notice (NOTIFY=SUCCESS) for
+one of our own mailboxes is the courier's work: such a message is queued and carried to our own MX.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from config.clock import now_us
+from config.refusal import Refused
+from mailserver.accounts.model import domain_of
+from mailserver.delivery import Incoming, Outcome, Recipient, own_addresses
+from mailserver.smtp import paths, trace
+from mailserver.smtp.content import Content, DotStream
+from mailserver.smtp.errors import accepted, refusal, reply
+from mailserver.smtp.paths import BadArgument
+from mailserver.smtp.signing_in import SigningIn
+from mailserver.smtp.wire import CHUNK
+
+log = logging.getLogger("congvan.smtp")
+_FAULTS = {
+    "too-large": (552, "5.3.4", "The message is too large", "Thư quá lớn, hãy gửi tệp lớn bằng liên kết."),
+    "bare-line-end": (
+        550,
+        "5.6.0",
+        "Lines end in CRLF; the message has a bare CR or LF",
+        "Thư có ký tự xuống dòng không hợp lệ.",
+    ),
+    "nul": (550, "5.6.0", "The message has a NUL byte", "Thư có byte NUL."),
+    "no-room": (452, "4.3.1", "No room just now, try again later", "Máy chủ đang bận, hãy thử lại sau."),
+}
+_BIG = 1024 * 1024
+_FAIR = 4096  # bytes in each time limit (300 s), or the sender is too slow to be one
+_GRACE = 4  # a message up to a quarter over the limit is read to its end, so that its sender hears the 552
+
+
+class Session(SigningIn):
+    """A whole session."""
+
+    _sender: str | None = None
+    _envelope_id = ""
+    _content: Content | None = None
+    _since_reset = 0
+    _recipients: dict[str, Recipient]
+
+    def _set_post_data_state(self) -> None:
+        """Forget the transaction; also what RSET, HELO, EHLO and STARTTLS do."""
+        super()._set_post_data_state()
+        if self._content is not None:
+            self._content.release()
+        self._content = None
+        self._sender = None
+        self._envelope_id = ""
+        self._recipients = {}
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Give back what an unfinished message held."""
+        if self._content is not None:
+            self._content.release()
+        super().connection_lost(error)
+
+    # --- MAIL
+
+    async def smtp_MAIL(self, argument: str) -> None:
+        """MAIL FROM:<address> [SIZE BODY SMTPUTF8 RET ENVID AUTH]."""
+        assert self.session is not None
+        assert self.envelope is not None
+        if not self.session.host_name:
+            await self.say(503, "5.5.1", "Send EHLO first")
+        elif self.serving.kind == "submission" and self.account is None:
+            await self.say(530, "5.7.0", "Sign in first", "Hãy đăng nhập để gửi thư.")
+        elif self._sender is not None:
+            await self.say(503, "5.5.1", "Sender already given")
+        else:
+            try:
+                path = paths.parse("FROM:", argument)
+                self._mail(path)
+            except BadArgument as problem:
+                self.envelope.smtp_utf8 = False
+                await self.say(problem.code, problem.enhanced, problem.en, problem.vi)
+                return
+            self._sender = self.envelope.mail_from = path.address
+            await self.say(250, "2.1.0", "OK")
+
+    def _mail(self, path: paths.Path) -> None:
+        assert self.envelope is not None
+        envelope_id = ""
+        for name, value in self._known(path):
+            match name:
+                case "SIZE":
+                    if value is None or not value.isascii() or not value.isdigit() or len(value) > 20:
+                        raise paths.bad_syntax("SIZE takes a number of bytes")
+                    if int(value) > self.serving.delivery.max_bytes:
+                        code, enhanced, en, vi = _FAULTS["too-large"]
+                        raise BadArgument(code, enhanced, en, vi)
+                case "BODY":
+                    if value is None or value.upper() not in ("7BIT", "8BITMIME"):
+                        raise paths.bad_syntax("BODY is 7BIT or 8BITMIME")
+                case "SMTPUTF8":
+                    if value is not None:
+                        raise paths.bad_syntax("SMTPUTF8 takes no value")
+                    self.envelope.smtp_utf8 = True
+                case "RET":
+                    if value is None or value.upper() not in ("FULL", "HDRS"):
+                        raise paths.bad_syntax("RET is FULL or HDRS")
+                case "ENVID":
+                    envelope_id = paths.from_xtext(value, 100)
+                case "AUTH":
+                    paths.from_xtext(value, 500)
+                case _:
+                    raise BadArgument(555, "5.5.4", f"Unknown parameter {name}", "Tham số lạ.")
+        if path.address:
+            paths.check_address(path.address, sender=True)
+        self._check_letters(path.address)
+        self._check_owner(path.address)
+        self._envelope_id = envelope_id
+
+    def _known(self, path: paths.Path) -> list[tuple[str, str | None]]:
+        assert self.session is not None
+        if path.parameters and not self.session.extended_smtp:
+            raise BadArgument(555, "5.5.4", "Parameters need EHLO", "Cần EHLO để dùng tham số.")
+        return list(path.parameters.items())
+
+    def _check_letters(self, address: str) -> None:
+        if not address.isascii() and not self.utf8:
+            raise BadArgument(553, "5.6.7", "This address needs SMTPUTF8", "Địa chỉ này cần SMTPUTF8.")
+
+    def _check_owner(self, address: str) -> None:
+        """The sender owns its address; delivery checks the From field in the same way."""
+        if self.account is None:
+            return
+        own = own_addresses(self.serving.accounts, self.account)
+        if address.lower() not in own:
+            shown = ", ".join(own)
+            raise BadArgument(
+                550,
+                "5.7.1",
+                f"You may not send as <{address}>. Addresses you may use: {shown}",
+                f"Không được gửi bằng địa chỉ <{address}>. Địa chỉ được dùng: {shown}",
+            )
+
+    # --- RCPT
+
+    async def smtp_RCPT(self, argument: str) -> None:
+        """RCPT TO:<address> [NOTIFY ORCPT]."""
+        if self._sender is None:
+            await self.say(503, "5.5.1", "Send MAIL first")
+        elif len(self._recipients) >= self.serving.max_recipients:
+            await self.say(452, "4.5.3", "Too many recipients", "Quá nhiều người nhận trong một thư.")
+        else:
+            try:
+                recipient = self._recipient(paths.parse("TO:", argument))
+            except BadArgument as problem:
+                await self.say(problem.code, problem.enhanced, problem.en, problem.vi)
+                return
+            self._recipients[recipient.address.lower()] = recipient
+            await self.say(250, "2.1.5", "OK")
+
+    def _recipient(self, path: paths.Path) -> Recipient:
+        notify = original = ""
+        for name, value in self._known(path):
+            if name == "NOTIFY":
+                notify = paths.notify_of(value)
+            elif name == "ORCPT":
+                kind, mark, address = (value or "").partition(";")
+                if not mark or not kind:
+                    raise paths.bad_syntax("ORCPT is type;address")
+                original = f"{kind};{address if kind.lower() == 'utf-8' else paths.from_xtext(address, 500)}"
+            else:
+                raise BadArgument(555, "5.5.4", f"Unknown parameter {name}", "Tham số lạ.")
+        address = path.address
+        if address.lower() != "postmaster":
+            paths.check_address(address, sender=False)
+        self._check_letters(address)
+        delivery = self.serving.delivery
+        where = delivery.recipient(address) if "@" in address else "unknown"
+        if where == "unknown" and address.partition("@")[0].lower() == "postmaster":
+            address, where = self._postmaster(address)
+        if where == "unknown":
+            raise BadArgument(
+                550,
+                "5.1.1",
+                f"There is no mailbox {address}",
+                f"Không có hộp thư {address}, hãy xem danh bạ.",
+            )
+        if where == "remote" and self.serving.kind == "mx":
+            raise BadArgument(
+                550,
+                "5.7.1",
+                "Relaying denied; sign in to send",
+                "Máy chủ không chuyển tiếp thư cho người ngoài.",
+            )
+        return Recipient(address, notify, original)
+
+    def _postmaster(self, address: str) -> tuple[str, Any]:
+        """``postmaster`` is always there (RFC 5321 §4.5.1): a system officer, else an agency's registry."""
+        accounts = self.serving.accounts
+        officer = next((one.address for one in accounts.all() if one.role == "system-officer"), None)
+        if officer is not None:
+            return officer, "local"
+        home = accounts.agency_of_domain(domain_of(address)) or next(iter(accounts.agencies()), None)
+        return (home.registry_address, "local") if home is not None else (address, "unknown")
+
+    # --- DATA and BDAT
+
+    async def _nothing_to_send(self) -> bool:
+        if self._sender is None:
+            await self.say(503, "5.5.1", "Send MAIL first")
+        elif not self._recipients:
+            await self.say(503, "5.5.1", "No valid recipients")
+        else:
+            return False
+        return True
+
+    async def smtp_DATA(self, argument: str) -> None:
+        """DATA: reads to CRLF ``.`` CRLF in chunks, bounded while it reads."""
+        if argument:
+            await self.say(501, "5.5.4", "DATA takes no argument")
+            return
+        if self._content is not None:
+            await self.say(503, "5.5.1", "DATA after BDAT")
+            return
+        if await self._nothing_to_send():
+            return
+        await self.push(reply(354, "", "End data with <CR><LF>.<CR><LF>"))
+        await self.flush()
+        content = self._content = Content(self.serving.delivery.max_bytes, self.serving.room)
+        stream = DotStream(content)
+        rest: bytes | None = None
+        while rest is None:
+            rest = stream.feed(await self._more(CHUNK))
+            if rest is None and content.size > content.limit + content.limit // _GRACE:
+                code, enhanced, en, vi = _FAULTS["too-large"]
+                self._say_and_close(code, enhanced, en, vi)
+                return
+        if rest:
+            self.session_reader.give_back(rest)
+        await self._deliver(content)
+
+    async def _more(self, most: int) -> bytes:
+        """The next bytes; the time limit begins anew only when a fair amount has come."""
+        piece = await self.session_reader.chunk(most)
+        self._since_reset += len(piece)
+        if self._since_reset >= _FAIR:
+            self._since_reset = 0
+            self._reset_timeout()
+        return piece
+
+    async def smtp_BDAT(self, argument: str) -> None:
+        """BDAT size [LAST] (RFC 3030 §2): the chunk is read whatever the answer is."""
+        words = argument.upper().split()
+        if (
+            not words
+            or not words[0].isascii()
+            or not words[0].isdigit()
+            or len(words[0]) > 12
+            or words[1:] not in ([], ["LAST"])
+        ):
+            self._say_and_close(501, "5.5.4", "Syntax: BDAT size [LAST]")
+            return
+        size = int(words[0])
+        started = self._sender is not None and bool(self._recipients)
+        content = self._content
+        if content is None:
+            content = Content(self.serving.delivery.max_bytes, self.serving.room)
+            if started:
+                self._content = content
+        if content.size + size > content.limit + content.limit // _GRACE + CHUNK:
+            code, enhanced, en, vi = _FAULTS["too-large"]
+            self._say_and_close(code, enhanced, en, vi)
+            return
+        while size:
+            piece = await self._more(min(size, CHUNK))
+            if started:
+                content.add(piece)
+            size -= len(piece)
+        if not started:
+            await self._nothing_to_send()
+        elif words[1:]:
+            await self._deliver(content)
+        elif content.fault is not None:
+            await self._refuse(content)
+        else:
+            await self.say(250, "2.0.0", f"{content.size} bytes received")
+
+    async def _refuse(self, content: Content) -> None:
+        assert content.fault is not None
+        code, enhanced, en, vi = _FAULTS[content.fault]
+        answer = reply(code, enhanced, en, vi, utf8=self.utf8)
+        self._set_rset_state()
+        await self.push(answer)
+
+    async def _deliver(self, content: Content) -> None:
+        data = content.end()
+        if content.fault is not None:
+            await self._refuse(content)
+            return
+        answer = await self._hand_over(data)
+        self._set_rset_state()
+        await self.push(answer)
+
+    async def _hand_over(self, data: bytearray) -> bytes:
+        """Give the message to delivery; the reply to its sender. Nothing but a durable message is a 250."""
+        number = trace.new_number()
+        try:
+            if len(data) < _BIG:
+                message = self._with_trace(data, number)
+            else:  # copying megabytes is not the event loop's work (DESIGN 4.5)
+                message = await asyncio.to_thread(self._with_trace, data, number)
+        except BadArgument as problem:
+            return reply(problem.code, problem.enhanced, problem.en, problem.vi, utf8=self.utf8)
+        assert self._sender is not None
+        recipients = tuple(self._recipients.values())
+        incoming = Incoming(
+            sender=self._sender,
+            recipients=recipients,
+            data=message,
+            door="mx" if self.serving.kind == "mx" else "submission",
+            client=self.client,
+            account=self.account,
+            envelope_id=self._envelope_id,
+            carry_all=any("SUCCESS" in one.notify for one in recipients),
+        )
+        self._reset_timeout(3600)
+        try:
+            # Shielded: a connection lost now must not stop what is already on its way into the store.
+            outcome: Outcome = await asyncio.shield(self.serving.delivery.deliver(incoming))
+        except Refused as problem:
+            return refusal(problem, utf8=self.utf8)
+        except Exception:
+            log.exception("message %s could not be delivered", number)
+            return reply(
+                451,
+                "4.3.0",
+                "Not accepted just now, try again later",
+                "Máy chủ chưa nhận được thư, hãy gửi lại sau.",
+            )
+        finally:
+            self._reset_timeout()
+        return accepted(number, outcome.decision, utf8=self.utf8)
+
+    def _with_trace(self, data: bytearray, number: str) -> bytes:
+        assert self.session is not None
+        try:
+            header = trace.header_of(data)
+        except trace.HeaderTooLarge:
+            raise BadArgument(
+                554, "5.6.0", "The header is larger than 1 MiB", "Phần đầu thư quá lớn."
+            ) from None
+        if header[:1] in (b" ", b"\t"):
+            raise BadArgument(554, "5.6.0", "The header begins with a folded line", "Phần đầu thư sai dạng.")
+        if trace.hops(header) > trace.MOST_RECEIVED:
+            raise BadArgument(
+                554, "5.4.6", "Mail loop: too many Received fields", "Thư đi vòng quá nhiều máy chủ."
+            )
+        now = now_us()
+        hop = trace.Hop(
+            helo=self.session.host_name or "",
+            address=self.client,
+            hostname=self.serving.hostname,
+            protocol=trace.protocol(
+                extended=self.session.extended_smtp,
+                tls=self.secure,
+                signed_in=self.account is not None,
+                utf8=self.utf8,
+            ),
+            number=number,
+            at_us=now,
+            tls=self.tls_words,
+        )
+        sender = self._sender or ""
+        front = trace.fields(hop, sender, [one.address for one in self._recipients.values()])
+        if self.account is not None:
+            front += trace.missing_fields(header, domain_of(sender), now)
+        return front + data

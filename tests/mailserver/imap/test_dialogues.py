@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Every dialogue of tests/dialogues/imap against the real server, and that they cover the rules they name."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import pytest
+
+from tests.mailserver.imap.conftest import Starter
+from tests.mailserver.imap.dialogue import Dialogue, play, read
+
+FOLDER = Path(__file__).parents[2] / "dialogues" / "imap"
+DIALOGUES = [read(path) for path in sorted(FOLDER.glob("*.txt"))]
+
+
+@pytest.mark.parametrize(
+    "dialogue", DIALOGUES, ids=[f"{one.name}-{'-'.join(one.rules)}" for one in DIALOGUES]
+)
+def test_dialogue(dialogue: Dialogue, serve: Starter, password: str) -> None:
+    """What the client says is answered as the file wishes."""
+    options = dialogue.options
+    limit = int(options.get("limit", 1024 * 1024))
+    served = serve(plaintext=options.get("plaintext") != "no", limit=limit)
+    served.fill(int(options.get("mail", 0)))
+    person = served.person("cv1").address
+    values = {
+        "cv1": person,
+        "vt1": served.person("vt1").address,
+        "cv1_length": str(len(person)),
+        "password": password,
+        "password_length": str(len(password)),
+        "plain": base64.b64encode(f"\0{person}\0{password}".encode()).decode(),
+        "registry": served.province.home.registry_address,
+        "other_registry": served.province.other.registry_address,
+        "domain": served.province.home.domain,
+        "parens": "(" * 1000,
+        "twenty": "x" * 20_000,
+        "literals": " TEXT {1+}\r\nx" * 300,
+        "long": "x" * 70_000,
+    }
+    play(dialogue, served.port, values)
+
+
+def test_the_rules_are_named() -> None:
+    """Each quirk that a transcript can show has a dialogue that names it."""
+    named = {rule for one in DIALOGUES for rule in one.rules}
+    wanted = "Q1 Q2 Q3 Q4 Q5 Q6 Q7 Q8 Q9 Q10 Q11 Q12 Q13 Q14 Q15 Q16 Q17 Q18 Q19 Q20 Q23 Q24 Q28 Q30 Q33 S4 S5 S8 S30"
+    assert set(wanted.split()) <= named
