@@ -315,6 +315,8 @@ class Delivery:
             "message_id": (prepared.summary.message_id or "")[:200],
             "rules": [one.rule_id for one in decision.findings] if decision is not None else [],
         }
+        if incoming.reason:
+            detail["reason"] = incoming.reason[:1000]
         kind = "mail.quarantined" if quarantined else "mail.accepted"
         record(conn, self.store.seal, kind, incoming.sender or "<>", detail)
 

@@ -172,7 +172,7 @@ class Accounts:
         kind = passwords.OWN if protocol == "web" else passwords.APP
         name = address.strip().lower()[:254]
         with self.database.reading() as conn:
-            throttling.check(conn, self.seal, name, client)
+            failed = throttling.check(conn, self.seal, name, client)
             found = self.by_address(name)
             stored = [] if found is None else self._secrets(conn, found.ref, kind)
         if not stored:
@@ -186,6 +186,8 @@ class Accounts:
                 "Tài khoản đang bị khóa. Liên hệ cán bộ CNTT của cơ quan để mở lại.",
                 "This account is locked. Ask your agency's officer to open it again.",
             )
+        if failed:
+            self.database.write(lambda conn: throttling.forgive(conn, self.seal, name, client))
         return found
 
     def _secrets(self, conn: sa.Connection, ref: AccountRef, kind: str) -> list[bytes]:

@@ -40,10 +40,11 @@ def _keys(seal: Seal, address: str, client: str) -> tuple[bytes, bytes]:
     )
 
 
-def check(conn: sa.Connection, seal: Seal, address: str, client: str) -> None:
-    """Raises `Throttled` while ``address`` may not be tried from ``client``."""
+def check(conn: sa.Connection, seal: Seal, address: str, client: str) -> bool:
+    """Raises `Throttled` while ``address`` may not be tried from ``client``; else whether any were wrong."""
     now = now_us()
     here, anywhere = _keys(seal, address, client)
+    failed = False
     for key, free in ((here, _FREE_TRIES), (anywhere, _FREE_TRIES_ANYWHERE)):
         count, last = conn.execute(
             sa.select(sa.func.count(), sa.func.max(throttle.c.at_us)).where(
@@ -55,6 +56,8 @@ def check(conn: sa.Connection, seal: Seal, address: str, client: str) -> None:
             left = wait - (now - last) // 1_000_000
             if left > 0:
                 raise Throttled(int(left))
+        failed = failed or (key == here and count > 0)
+    return failed
 
 
 def note_failure(conn: sa.Connection, seal: Seal, address: str, client: str, password: str) -> None:

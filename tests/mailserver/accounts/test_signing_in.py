@@ -107,3 +107,12 @@ def test_an_address_is_given_once(province: Province) -> None:
 def test_what_is_no_address(text: str) -> None:
     with pytest.raises(Refused):
         canonical(text)
+
+
+def test_a_right_password_clears_what_was_counted(province: Province) -> None:
+    address = clerk(province)
+    for _ in range(2):
+        for number in range(4):
+            with pytest.raises(BadCredentials):
+                province.accounts.authenticate("imap", address, f"wrong {number}", CLIENT)
+        assert province.accounts.authenticate("imap", address, PASSWORD, CLIENT).address == address

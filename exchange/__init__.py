@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Official documents: drafting, signing, numbering, sealing, exchange, receipts."""

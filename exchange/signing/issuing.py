@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""The signer's work as an authority: revocation lists renewed daily, certificates issued and revoked.
+
+State (``authority.json`` beside the keys): for each authority the last CRL number and what it revoked.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+
+from config.durable import write_durably
+from config.refusal import Refused
+from exchange.signing.keys import KeyMissing, KeyStore
+from exchange.signing.provision import AgencyKeys, PersonKey, add_agency, add_person, issuing_authority
+from exchange.trust.authority import Authority, Revoked, make_crl
+from exchange.trust.directory import TrustDirectory
+
+_RENEW_AFTER = timedelta(days=1)
+_LISTS = {"root": "ca-root", "issuing": "ca-issuing"}
+
+
+@dataclass
+class Issuing:
+    """The authorities of an installation; nothing to do when their keys are not here."""
+
+    store: KeyStore
+    directory: TrustDirectory
+    state_file: Path
+
+    def __post_init__(self) -> None:
+        self._guard = threading.Lock()
+
+    def renew(self, now: datetime | None = None) -> list[str]:
+        """Renews each list that is older than a day; gives their names."""
+        moment = now or datetime.now(UTC)
+        renewed = []
+        with self._guard:
+            for name, key in _LISTS.items():
+                authority = self._authority(key)
+                if authority is None:
+                    continue
+                made = [
+                    one.last_update_utc
+                    for one in self.directory.crls()
+                    if one.issuer == authority.certificate.subject
+                ]
+                if not made or moment - max(made) >= _RENEW_AFTER:
+                    self._publish(name, authority, moment)
+                    renewed.append(name)
+        return renewed
+
+    def revoke(self, serial: int, reason: str, now: datetime | None = None) -> None:
+        """Revokes a certificate of the issuing authority from now on and publishes the list.
+
+        ``reason`` is an RFC 5280 name (``keyCompromise``, ``superseded``, …). Raises `Refused`.
+        """
+        try:
+            flag = x509.ReasonFlags(reason)
+        except ValueError:
+            raise Refused(
+                "bad-reason",
+                f"Lý do thu hồi “{reason}” không có trong chuẩn RFC 5280.",
+                f"“{reason}” is no reason of RFC 5280.",
+            ) from None
+        moment = (now or datetime.now(UTC)).replace(microsecond=0)
+        with self._guard:
+            authority = self._authority("ca-issuing")
+            if authority is None:
+                raise KeyMissing("ca-issuing")
+            state = self._state()
+            entry = {"serial": f"{serial:x}", "at": moment.isoformat(), "reason": flag.value}
+            known = state.setdefault("issuing", {}).setdefault("revoked", [])
+            if all(one["serial"] != entry["serial"] for one in known):
+                known.append(entry)
+            self._keep(state)
+            self._publish("issuing", authority, moment)
+
+    def agency(self, agency: AgencyKeys) -> None:
+        """Keys and certificates for a new agency (file approval: demo and tests)."""
+        add_agency(self.store, self.directory, self._must(), agency, "file")
+
+    def person(self, person: PersonKey) -> None:
+        """Key and certificate for a new person (file approval: demo and tests)."""
+        add_person(self.store, self.directory, self._must(), person, "file")
+
+    def _must(self) -> Authority:
+        authority = self._authority("ca-issuing")
+        if authority is None:
+            raise KeyMissing("ca-issuing")
+        return authority
+
+    def _authority(self, key: str) -> Authority | None:
+        try:
+            return issuing_authority(self.store, self.directory, key)
+        except KeyMissing:
+            return None
+
+    def _publish(self, name: str, authority: Authority, moment: datetime) -> None:
+        state = self._state()
+        mine = state.setdefault(name, {})
+        mine["number"] = int(mine.get("number", 1)) + 1
+        revoked = [
+            Revoked(
+                int(one["serial"], 16), datetime.fromisoformat(one["at"]), x509.ReasonFlags(one["reason"])
+            )
+            for one in mine.get("revoked", [])
+        ]
+        self._keep(state)
+        self.directory.put_crl(name, make_crl(authority, mine["number"], revoked, moment))
+
+    def _state(self) -> dict[str, Any]:
+        try:
+            state = json.loads(self.state_file.read_bytes())
+        except FileNotFoundError:
+            return {}
+        if not isinstance(state, dict):
+            raise ValueError("authority.json is not an object")
+        return state
+
+    def _keep(self, state: dict[str, Any]) -> None:
+        write_durably(self.state_file, json.dumps(state, indent=1).encode(), mode=0o600)

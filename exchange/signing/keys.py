@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""The signer's key files: one for each key, PKCS#8 sealed under a secret of 32 random bytes.
+
+A file is a JSON line ``{"name", "approval"}`` and then nonce(12) and AES-256-GCM ciphertext; the line
+is authenticated too, so a key can't be given another name or an easier approval. The secret lies in a
+file of its own (systemd credential, other backup); only the signer process opens this store.
+
+Names: ``person:<address>``, ``agency-sign:<code>``, ``agency-decrypt:<code>``, ``tsa``, ``ledger``,
+``ca-issuing``, ``ca-root``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Literal, TypeAlias, cast
+from urllib.parse import quote, unquote
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from config.durable import write_durably
+from config.refusal import Refused
+
+PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+Approval = Literal["passkey", "token", "file", "service"]
+"""How each use is approved; ``service`` is for keys that serve, not persons (TSA, ledger, CA, decryption)."""
+
+_SUFFIX = ".key"
+_MAX_FILE = 64 * 1024
+_NONCE = 12
+
+
+class KeyMissing(Refused):
+    """There is no such key here."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            "no-such-key",
+            f"Không có khóa ký “{name}” trên máy chủ này.",
+            f"There is no signing key “{name}” on this server.",
+        )
+
+
+class KeyUnreadable(Refused):
+    """A key file or the secret does not open."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            "key-unreadable",
+            f"Không mở được tệp khóa {what}: sai tệp bí mật hoặc tệp đã bị sửa.",
+            f"The key file {what} does not open: wrong secret file, or it was altered.",
+        )
+
+
+def make_secret(path: Path) -> None:
+    """Writes a new secret of 32 random bytes, mode 0600. Refuses to overwrite (`FileExistsError`)."""
+    write_durably(path, secrets.token_bytes(32), mode=0o600, exclusive=True)
+
+
+class KeyStore:
+    """The keys in one folder; loaded once, kept as objects."""
+
+    def __init__(self, folder: Path, secret_file: Path) -> None:
+        """Opens the store. Raises `KeyUnreadable` when the secret is missing or not 32 bytes."""
+        try:
+            secret = secret_file.read_bytes()
+        except OSError:
+            raise KeyUnreadable(secret_file.name) from None
+        if len(secret) != 32:
+            raise KeyUnreadable(secret_file.name)
+        self._folder = folder
+        self._cipher = AESGCM(_derive(secret, b"congvan signer keys"))
+        self._documents = AESGCM(_derive(secret, b"congvan document keys"))
+        self._loaded: dict[str, tuple[PrivateKey, Approval]] = {}
+
+    def add(self, name: str, key: PrivateKey, approval: Approval) -> None:
+        """Keeps ``key`` under ``name`` durably. Raises `Refused` when the name is taken."""
+        head = json.dumps({"name": name, "approval": approval}).encode() + b"\n"
+        plain = key.private_bytes(
+            serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        nonce = os.urandom(_NONCE)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            sealed = head + nonce + self._cipher.encrypt(nonce, plain, head)
+            write_durably(self._path(name), sealed, mode=0o600, exclusive=True)
+        except FileExistsError:
+            raise Refused(
+                "key-exists", f"Khóa “{name}” đã có.", f"There is a key “{name}” already."
+            ) from None
+        self._loaded[name] = (key, approval)
+
+    def get(self, name: str) -> tuple[PrivateKey, Approval]:
+        """The key and its approval mode. Raises `KeyMissing`, `KeyUnreadable`."""
+        found = self._loaded.get(name)
+        if found is None:
+            found = self._loaded[name] = self._read(name)
+        return found
+
+    def elliptic(self, name: str) -> tuple[ec.EllipticCurvePrivateKey, Approval]:
+        """`get` for a key that must be an elliptic-curve key."""
+        key, approval = self.get(name)
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise KeyUnreadable(name)
+        return key, approval
+
+    def names(self) -> list[str]:
+        """The names of all keys."""
+        try:
+            files = sorted(one.name for one in self._folder.iterdir() if one.suffix == _SUFFIX)
+        except OSError:
+            return []
+        return [unquote(one[: -len(_SUFFIX)]) for one in files if not one.startswith(".")]
+
+    def wrap(self, plain: bytes, context: str) -> bytes:
+        """``plain`` sealed for ``context``, to be kept outside; only this store opens it."""
+        nonce = os.urandom(_NONCE)
+        return nonce + self._documents.encrypt(nonce, plain, context.encode())
+
+    def unwrap(self, wrapped: bytes, context: str) -> bytes:
+        """What `wrap` sealed for the same ``context``. Raises `Refused`."""
+        try:
+            return self._documents.decrypt(wrapped[:_NONCE], wrapped[_NONCE:], context.encode())
+        except (InvalidTag, ValueError):
+            raise Refused(
+                "wrapped-key-broken",
+                "Khóa văn bản niêm phong không mở được.",
+                "The wrapped document key does not open.",
+            ) from None
+
+    def _path(self, name: str) -> Path:
+        return self._folder / (quote(name, safe="@+") + _SUFFIX)
+
+    def _read(self, name: str) -> tuple[PrivateKey, Approval]:
+        try:
+            with self._path(name).open("rb") as file:
+                data = file.read(_MAX_FILE)
+        except FileNotFoundError:
+            raise KeyMissing(name) from None
+        except OSError:
+            raise KeyUnreadable(name) from None
+        line, newline, sealed = data.partition(b"\n")
+        try:
+            head = json.loads(line)
+            plain = self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], line + newline)
+            key = serialization.load_der_private_key(plain, None)
+            if head["name"] != name or not isinstance(key, PrivateKey):
+                raise KeyUnreadable(name)
+            return key, cast(Approval, head["approval"])
+        except (ValueError, KeyError, TypeError, InvalidTag):
+            raise KeyUnreadable(name) from None
+
+
+def _derive(secret: bytes, purpose: bytes) -> bytes:
+    return HKDF(hashes.SHA256(), 32, salt=None, info=purpose).derive(secret)

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Where number, date, signature and seal stand on the page (ND30/2020 Appendix I, boxes 3, 4, 7c, 8).
+
+Points (1/72 inch), counted from the lower left corner of the page as it is seen. A draft that was
+composed here brings its own places along (`HINT` in its catalog); for others the places of an A4 page
+with the margins of the decree are taken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pyhanko.pdf_utils import generic
+
+from exchange.signing.pdf.objects import numbers
+
+MM = 72 / 25.4
+SEAL = 36 * MM
+"""Diameter of the round seal of a provincial body: shown in real size."""
+HINT = "/CVLayout"
+FONT_NAME, ITALIC_NAME = "/CVT", "/CVI"
+"""The names of the form's fonts (upright, italic) in its resources."""
+
+NUMBER, DATE, PERSON, ORGANISATION = "so", "ngay", "nguoi_ky", "co_quan"
+"""The names of the four form fields (law/signatures.md §5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle on page ``page`` (from 0; -1 is the last)."""
+
+    page: int
+    left: float
+    bottom: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The four places."""
+
+    number: Box
+    date: Box
+    person: Box
+    organisation: Box
+
+    def as_pdf(self) -> generic.ArrayObject:
+        """For the catalog of a composed draft."""
+        boxes = (self.number, self.date, self.person, self.organisation)
+        return generic.ArrayObject(
+            numbers((one.page, one.left, one.bottom, one.width, one.height)) for one in boxes
+        )
+
+
+def default_layout(first: tuple[float, float], last: tuple[float, float]) -> Layout:
+    """The places on pages of these sizes (width, height) in points, for a draft that names none."""
+    person = Box(-1, last[0] - 20 * MM - 190, 40 * MM, 150, 60)
+    return Layout(
+        number=Box(0, 30 * MM - 10, first[1] - 46 * MM, 190, 18),
+        date=Box(0, first[0] - 20 * MM - 250, first[1] - 46 * MM, 250, 18),
+        person=person,
+        organisation=seal_box(person),
+    )
+
+
+def seal_box(person: Box) -> Box:
+    """The seal covers about a third of the signature, on its left (ND30/2020 Appendix I, II.8.a)."""
+    right = person.left + person.width / 3
+    middle = person.bottom + person.height / 2
+    return Box(person.page, right - SEAL, middle - SEAL / 2, SEAL, SEAL)
+
+
+def from_pdf(value: Any, pages: int) -> Layout | None:
+    """The places that a composed draft brings along; None when they are not of the form."""
+    try:
+        boxes = [Box(int(page), *(float(one) for one in sides)) for page, *sides in value]
+    except (TypeError, ValueError, IndexError, KeyError):
+        return None
+    if len(boxes) != 4 or not all(_sensible(one, pages) for one in boxes):
+        return None
+    return Layout(*(replace(one, page=one.page % pages) for one in boxes))
+
+
+def _sensible(box: Box, pages: int) -> bool:
+    return (
+        -pages <= box.page < pages
+        and 0 < box.width < 2000
+        and 0 < box.height < 2000
+        and -2000 < box.left < 15000
+        and -2000 < box.bottom < 15000
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """A page's visible rectangle in its own coordinates and how it is turned when shown."""
+
+    left: float
+    bottom: float
+    right: float
+    top: float
+    rotate: int = 0
+
+    @classmethod
+    def of(cls, page: Any) -> Paper:
+        """The paper of a page dictionary; A4 when it says nothing usable."""
+        box = _inherited(page, "/CropBox") or _inherited(page, "/MediaBox")
+        try:
+            x1, y1, x2, y2 = (float(one) for one in box)
+        except (TypeError, ValueError):
+            x1, y1, x2, y2 = 0.0, 0.0, 595.28, 841.89
+        turn = _inherited(page, "/Rotate")
+        rotate = int(turn) % 360 if isinstance(turn, (int, float)) else 0
+        return cls(min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2), rotate if rotate % 90 == 0 else 0)
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """(width, height) as seen."""
+        across, up = self.right - self.left, self.top - self.bottom
+        return (up, across) if self.rotate in (90, 270) else (across, up)
+
+    def place(self, box: Box) -> tuple[int, int, int, int]:
+        """The ``/Rect`` of a box, in the page's own coordinates, rounded to points."""
+        x1, y1, x2, y2 = box.left, box.bottom, box.left + box.width, box.bottom + box.height
+        if self.rotate == 90:
+            x1, y1, x2, y2 = self.right - y2, self.bottom + x1, self.right - y1, self.bottom + x2
+        elif self.rotate == 180:
+            x1, y1, x2, y2 = self.right - x2, self.top - y2, self.right - x1, self.top - y1
+        elif self.rotate == 270:
+            x1, y1, x2, y2 = self.left + y1, self.top - x2, self.left + y2, self.top - x1
+        else:
+            x1, y1, x2, y2 = self.left + x1, self.bottom + y1, self.left + x2, self.bottom + y2
+        return round(x1), round(y1), round(x2), round(y2)
+
+
+def upright(rotate: int) -> list[int]:
+    """The ``/Matrix`` of an appearance that stands upright on a page turned by ``rotate``."""
+    return {90: [0, 1, -1, 0, 0, 0], 180: [-1, 0, 0, -1, 0, 0], 270: [0, -1, 1, 0, 0, 0]}.get(
+        rotate, [1, 0, 0, 1, 0, 0]
+    )
+
+
+def _inherited(page: Any, key: str) -> Any:
+    for _ in range(32):
+        if key in page:
+            return page[key]
+        if "/Parent" not in page:
+            return None
+        page = page["/Parent"]
+    return None

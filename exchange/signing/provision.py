@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Makes all keys and certificates of a new installation: private side sealed, public side published.
+
+Used by the demo and by a first set-up; a real installation gives people and agencies keys on tokens
+and certificates of the government's authority instead (DESIGN 4.15).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from config.durable import write_durably
+from exchange.receipts.log_key import log_certificate
+from exchange.signing.keys import Approval, KeyMissing, KeyStore, make_secret
+from exchange.trust import authority as ca
+from exchange.trust.directory import TrustDirectory
+from policy.ledger.checkpoint import Key
+
+
+@dataclass(frozen=True, slots=True)
+class AgencyKeys:
+    """An agency that gets keys: its code, name and registry address."""
+
+    code: str
+    name: str
+    registry: str
+
+
+@dataclass(frozen=True, slots=True)
+class PersonKey:
+    """A person who gets a signing key. ``agency`` is the name of the agency, ``title`` the post."""
+
+    address: str
+    name: str
+    title: str
+    agency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where things go: the signer's folder and secret, the published folder, the TLS pair (or none)."""
+
+    keys: Path
+    secret: Path
+    trust: Path
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+
+
+def provision(
+    places: Places,
+    *,
+    province: str,
+    origin: str,
+    tls_name: str,
+    agencies: Iterable[AgencyKeys],
+    people: Iterable[PersonKey],
+    approval: Approval = "file",
+) -> None:
+    """Makes everything once. ``origin`` names the ledger; ``approval`` is the mode of persons' and seals' keys.
+
+    Raises `Refused` (``key-exists``) or `FileExistsError` when something is there already.
+    """
+    places.secret.parent.mkdir(parents=True, exist_ok=True)
+    make_secret(places.secret)
+    store = KeyStore(places.keys, places.secret)
+    directory = TrustDirectory(places.trust)
+    directory.create()
+    root = ca.make_root(f"{province} - Root CA", province)
+    issuing = ca.make_issuing(root, f"{province} - Issuing CA", province)
+    store.add("ca-root", root.key, "service")
+    store.add("ca-issuing", issuing.key, "service")
+    directory.put("ca", [root.certificate])
+    directory.put("intermediate", [issuing.certificate])
+    directory.put_crl("root", ca.make_crl(root, 1))
+    directory.put_crl("issuing", ca.make_crl(issuing, 1))
+    _timestamps(store, directory, issuing, province)
+    _ledger(store, directory, issuing, province, origin)
+    if places.tls_certificate is not None and places.tls_key is not None:
+        _tls(places.tls_certificate, places.tls_key, issuing, tls_name)
+    for agency in agencies:
+        add_agency(store, directory, issuing, agency, approval)
+    for person in people:
+        add_person(store, directory, issuing, person, approval)
+
+
+def add_agency(
+    store: KeyStore,
+    directory: TrustDirectory,
+    issuing: ca.Authority,
+    agency: AgencyKeys,
+    approval: Approval,
+) -> None:
+    """Keys and certificates of one agency. Raises `Refused` when it has them."""
+    sealing, opening = ca.new_key(), ca.new_key()
+    store.add(f"agency-sign:{agency.code}", sealing, approval)
+    store.add(f"agency-decrypt:{agency.code}", opening, "service")
+    signs = ca.agency_signing_certificate(
+        issuing,
+        sealing.public_key(),
+        agency=agency.name,
+        code=agency.code,
+        address=agency.registry,
+        file_approved=approval == "file",
+    )
+    encrypts = ca.agency_encryption_certificate(
+        issuing, opening.public_key(), agency=agency.name, code=agency.code, address=agency.registry
+    )
+    directory.put_agency(agency.code, [signs, issuing.certificate], [encrypts, issuing.certificate])
+
+
+def add_person(
+    store: KeyStore,
+    directory: TrustDirectory,
+    issuing: ca.Authority,
+    person: PersonKey,
+    approval: Approval,
+) -> None:
+    """Key and certificate of one person. Raises `Refused` when there is one."""
+    key = ca.new_key()
+    store.add(f"person:{person.address.lower()}", key, approval)
+    certificate = ca.person_certificate(
+        issuing,
+        key.public_key(),
+        agency=person.agency,
+        title=person.title,
+        name=person.name,
+        address=person.address,
+        file_approved=approval == "file",
+    )
+    directory.put_person(person.address, [certificate, issuing.certificate])
+
+
+def export_agency_key(store: KeyStore, directory: TrustDirectory, code: str, path: Path) -> None:
+    """Writes an agency's decryption key and certificate in clear, mode 0600: for the demo only.
+
+    Raises `KeyMissing`.
+    """
+    key, _ = store.elliptic(f"agency-decrypt:{code}")
+    certificate = directory.encryption_certificate_of_agency(code)
+    if certificate is None:
+        raise KeyMissing(f"agency-decrypt:{code}")
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_durably(path, _clear(key) + certificate.public_bytes(Encoding.PEM), mode=0o600)
+
+
+def issuing_authority(store: KeyStore, directory: TrustDirectory, name: str = "ca-issuing") -> ca.Authority:
+    """The authority ``ca-issuing`` or ``ca-root`` of an installation. Raises `KeyMissing`."""
+    key, _ = store.elliptic(name)
+    anchors = directory.anchors()
+    for certificate in (*anchors.intermediates, *anchors.roots):
+        if certificate.public_key() == key.public_key():
+            return ca.Authority(key, certificate)
+    raise KeyMissing(name)
+
+
+def days_left(certificate: x509.Certificate, now: datetime | None = None) -> int:
+    """Whole days until ``certificate`` ends (negative when it has)."""
+    return (certificate.not_valid_after_utc - (now or datetime.now(UTC))).days
+
+
+def _timestamps(store: KeyStore, directory: TrustDirectory, issuing: ca.Authority, province: str) -> None:
+    key = ca.new_key()
+    store.add("tsa", key, "service")
+    certificate = ca.timestamp_certificate(
+        issuing, key.public_key(), name=f"{province} - TSA", organisation=province
+    )
+    directory.put("tsa", [certificate, issuing.certificate])
+
+
+def _ledger(
+    store: KeyStore, directory: TrustDirectory, issuing: ca.Authority, province: str, origin: str
+) -> None:
+    key = Ed25519PrivateKey.generate()
+    store.add("ledger", key, "service")
+    public = Key(origin, key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))
+    write_durably(directory.path / "ledger.vkey", (public.vkey + "\n").encode())
+    directory.put("ledger", [log_certificate(issuing, public, province), issuing.certificate])
+
+
+def _tls(certificate_file: Path, key_file: Path, issuing: ca.Authority, tls_name: str) -> None:
+    key = ca.new_key()
+    certificate = ca.tls_certificate(issuing, key.public_key(), dns_names=[tls_name, "localhost"])
+    for path in (certificate_file, key_file):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    chain = certificate.public_bytes(Encoding.PEM) + issuing.certificate.public_bytes(Encoding.PEM)
+    write_durably(key_file, _clear(key), mode=0o600)
+    write_durably(certificate_file, chain)
+
+
+def _clear(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

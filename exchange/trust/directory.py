@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""The public side of the keys: certificates by address and by code, anchors, revocation lists.
+
+    ca.pem                    the root                 intermediate.pem   the issuing authority
+    crls/root.crl issuing.crl DER                      tsa.pem            the time-stamp authority
+    people/<address>.pem      certificate + issuer     ledger.vkey        the ledger's public key
+    agencies/<code>.sign.pem  <code>.encrypt.pem       also agencies elsewhere, when added
+
+Read by every process, written only by provisioning and by the signer (revocation lists).
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from urllib.parse import quote
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from config.durable import write_durably
+from exchange.trust.anchors import Anchors, read_certificates, read_crls
+
+_MAX_CACHED = 20_000
+
+
+class TrustDirectory:
+    """Looks up certificates in the folder; keeps what it read until the file changes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._cache: dict[Path, tuple[tuple[int, int], tuple[x509.Certificate, ...]]] = {}
+        self._anchors: tuple[tuple[tuple[int, int] | None, ...], Anchors] | None = None
+        self._guard = threading.Lock()
+
+    def certificate_of_person(self, address: str) -> x509.Certificate | None:
+        """The signing certificate of the person with this mail address."""
+        return self._first(self.path / "people" / f"{_safe(address.lower())}.pem")
+
+    def signing_certificate_of_agency(self, code: str) -> x509.Certificate | None:
+        """The certificate of the agency's seal."""
+        return self._first(self.path / "agencies" / f"{_safe(code)}.sign.pem")
+
+    def encryption_certificate_of_agency(self, code: str) -> x509.Certificate | None:
+        """The certificate to encrypt to the agency with."""
+        return self._first(self.path / "agencies" / f"{_safe(code)}.encrypt.pem")
+
+    def timestamp_certificate(self) -> x509.Certificate | None:
+        """The certificate of our time-stamp authority."""
+        return self._first(self.path / "tsa.pem")
+
+    def issuing_certificate(self) -> x509.Certificate | None:
+        """The certificate of the issuing authority (goes into signatures)."""
+        return self._first(self.path / "intermediate.pem")
+
+    def ledger_key(self) -> str | None:
+        """The ledger's public key as a vkey line."""
+        try:
+            return (self.path / "ledger.vkey").read_text().strip()
+        except OSError:
+            return None
+
+    def anchors(self) -> Anchors:
+        """Roots (``ca.pem`` and ``roots/*.pem``), intermediates and current revocation lists."""
+        roots = [self.path / "ca.pem", *sorted((self.path / "roots").glob("*.pem"))]
+        between = [self.path / "intermediate.pem", *sorted((self.path / "intermediates").glob("*.pem"))]
+        lists = sorted((self.path / "crls").glob("*.crl"))
+        state = tuple(_state(one) for one in (*roots, *between, *lists))
+        with self._guard:
+            if self._anchors is None or self._anchors[0] != state:
+                loaded = Anchors.load(*([one for one in group if one.exists()] for group in (roots, between)))
+                self._anchors = (state, Anchors(loaded.roots, loaded.intermediates, tuple(self.crls())))
+            return self._anchors[1]
+
+    def crls(self) -> list[x509.CertificateRevocationList]:
+        """The revocation lists of our authorities and of others that were put here."""
+        found = []
+        for path in sorted((self.path / "crls").glob("*.crl")):
+            found += read_crls(path.read_bytes(), path.name)
+        return found
+
+    # --- writing (provisioning and the signer)
+
+    def create(self) -> None:
+        """Makes the folders."""
+        for name in ("people", "agencies", "crls", "roots", "intermediates"):
+            (self.path / name).mkdir(parents=True, exist_ok=True)
+
+    def put_person(self, address: str, certificates: list[x509.Certificate]) -> None:
+        """Publishes a person's certificate with its issuer."""
+        self._write(self.path / "people" / f"{_safe(address.lower())}.pem", certificates)
+
+    def put_agency(
+        self, code: str, signing: list[x509.Certificate], encryption: list[x509.Certificate]
+    ) -> None:
+        """Publishes the two certificates of an agency, each with its issuer."""
+        self._write(self.path / "agencies" / f"{_safe(code)}.sign.pem", signing)
+        self._write(self.path / "agencies" / f"{_safe(code)}.encrypt.pem", encryption)
+
+    def put(self, name: str, certificates: list[x509.Certificate]) -> None:
+        """Publishes ``ca``, ``intermediate``, ``tsa`` or ``ledger``."""
+        self._write(self.path / f"{name}.pem", certificates)
+
+    def put_crl(self, name: str, crl: x509.CertificateRevocationList) -> None:
+        """Publishes the list of ``root`` or ``issuing``."""
+        write_durably(self.path / "crls" / f"{name}.crl", crl.public_bytes(Encoding.DER))
+
+    @staticmethod
+    def _write(path: Path, certificates: list[x509.Certificate]) -> None:
+        write_durably(path, b"".join(one.public_bytes(Encoding.PEM) for one in certificates))
+
+    def _first(self, path: Path) -> x509.Certificate | None:
+        state = _state(path)
+        if state is None:
+            return None
+        with self._guard:
+            kept = self._cache.get(path)
+        if kept is None or kept[0] != state:
+            kept = (state, tuple(read_certificates(path.read_bytes(), path.name)))
+            with self._guard:
+                if len(self._cache) >= _MAX_CACHED:
+                    self._cache.clear()
+                self._cache[path] = kept
+        return kept[1][0]
+
+
+def _state(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
+def _safe(name: str) -> str:
+    """A file name that can't leave its folder."""
+    quoted = quote(name, safe="@+")
+    return quoted.replace(".", "%2E", 1) if quoted.startswith(".") else quoted
