@@ -8,9 +8,10 @@ stand in clear. Ids come from `counter` rows, so that keys begin with the agency
 from __future__ import annotations
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from config.database import metadata
-from config.statement import Statement, insert
+from config.statement import Statement
 
 counter = sa.Table(
     "counter",
@@ -90,13 +91,18 @@ _TAKE = Statement(
     .values(next=counter.c.next + sa.literal_column("1"))
     .returning(counter.c.next)
 )
-_BEGIN = insert(counter)
 
 
 def next_number(conn: sa.Connection, agency_number: int, kind: str, *, first: int = 1) -> int:
-    """The next id of ``kind`` in an agency (0: of the installation); locks the counter's row."""
+    """The next id of ``kind`` in an agency (0: of the installation); its row is locked until the commit.
+
+    Two processes that begin a counter together do not clash.
+    """
     row = _TAKE.first(conn, in_agency=agency_number, of_kind=kind)
-    if row is not None:
-        return int(row[0]) - 1
-    _BEGIN(conn, agency=agency_number, kind=kind, next=first + 1)
-    return first
+    if row is None:
+        dialect = postgresql if conn.dialect.name == "postgresql" else sqlite
+        begin = dialect.insert(counter).values(agency=agency_number, kind=kind, next=first)
+        conn.execute(begin.on_conflict_do_nothing())
+        row = _TAKE.first(conn, in_agency=agency_number, of_kind=kind)
+        assert row is not None
+    return int(row[0]) - 1

@@ -1,0 +1,52 @@
+# congvan: `make demo` starts a small province on this machine, `make test` runs the tests.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DIR ?= demo
+ROOMS := config policy mailserver exchange webmail congvan
+
+.PHONY: help install install-dev debian demo test check lint lock build-check bench-target bench-target-stop
+
+help: ## what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
+
+install: $(VENV)/.installed ## everything the program needs, into .venv, from the hashed lock
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip --disable-pip-version-check install -q --require-hashes -r requirements.lock
+	$(BIN)/python -m pip --disable-pip-version-check install -q --no-deps --no-build-isolation -e .
+	touch $@
+
+install-dev: $(VENV)/.installed-dev
+
+$(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
+	$(BIN)/python -m pip --disable-pip-version-check install -q --require-hashes -r requirements-dev.lock
+	touch $@
+
+debian: ## the Debian packages that the tests use as foreign programs
+	@bash tests/debian.sh
+
+demo: install ## a small province: web, IMAP and SMTP on loopback (Ctrl-C ends it)
+	$(BIN)/congvan demo --dir $(DIR)
+
+test: debian install-dev ## all tests
+	$(BIN)/python -m pytest
+
+check: install-dev lint build-check ## lint, types, import contracts, lock, wheel
+
+lint:
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tests/lock_check.py
+
+build-check: ## builds the wheel, installs it outside the tree and starts it from /
+	bash tests/wheel_check.sh
+
+lock: install-dev ## writes the locks anew
+	$(BIN)/uv pip compile pyproject.toml --group build --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate -q -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --group dev -c requirements.lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate -q -o requirements-dev.lock
+

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""What the worker does for commands on accounts and agencies (through the control socket)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+
+from config.refusal import Refused
+from congvan.installation import Installation
+from mailserver.accounts import Account, passwords
+from mailserver.accounts.changes import NewAccount, NewAgency, add_account, add_agency, set_state
+from mailserver.store import mailboxes
+
+_AT_ONCE = 100
+
+
+def directory_acts(parts: Installation) -> dict[str, Callable[..., Any]]:
+    """Acts by name."""
+
+    def add_agency_act(
+        code: str, name: str, short: str, domain: str, parent: str, place: str
+    ) -> dict[str, Any]:
+        def job(conn: sa.Connection) -> str:
+            made = add_agency(
+                conn, parts.seal, NewAgency(code, name, short, domain, parent=parent, place=place)
+            )
+            mailboxes.create_standard(conn, parts.seal, made.registry)
+            return made.registry_address
+
+        registry = parts.database.write(job)
+        parts.accounts.forget()
+        return {"code": code, "registry": registry}
+
+    def import_accounts(rows: list[dict[str, str]]) -> dict[str, Any]:
+        """Rows of address, name, title, agency, role, password ("" makes one up)."""
+        added, problems = [], []
+        for start in range(0, len(rows), _AT_ONCE):
+            part = rows[start : start + _AT_ONCE]
+            ready = [(row, row["password"] or passwords.new_app_password()) for row in part]
+
+            def job(conn: sa.Connection, ready: list[tuple[dict[str, str], str]] = ready) -> list[Any]:
+                return [_add(conn, row, word) for row, word in ready]
+
+            for (row, word), problem in zip(ready, parts.database.write(job), strict=True):
+                if problem is None:
+                    added.append(
+                        {"address": row["address"], "password": word if not row["password"] else None}
+                    )
+                else:
+                    problems.append({"address": row["address"], "vi": problem.vi, "en": problem.en})
+        parts.accounts.forget()
+        return {"added": added, "problems": problems}
+
+    def _add(conn: sa.Connection, row: dict[str, str], word: str) -> Refused | None:
+        home = parts.accounts.agency(row["agency"])
+        if home is None:
+            return Refused(
+                "no-such-agency",
+                f"Không có cơ quan mã {row['agency']}.",
+                f"There is no agency with the code {row['agency']}.",
+            )
+        kept = ((passwords.APP, passwords.keep(passwords.APP, word)),)
+        try:
+            with conn.begin_nested():
+                made = add_account(
+                    conn,
+                    parts.seal,
+                    home,
+                    NewAccount(row["address"], row["name"], row["title"], row["role"], kept),
+                )
+                mailboxes.create_standard(conn, parts.seal, made.ref)
+        except Refused as problem:
+            return problem
+        return None
+
+    def lock_account(address: str, locked: bool, by: str) -> dict[str, Any]:
+        found = _account(address)
+        state = "locked" if locked else "active"
+        parts.database.write(lambda conn: set_state(conn, parts.seal, found, state, by))
+        parts.accounts.forget()
+        return {"address": found.address, "state": state}
+
+    def _account(address: str) -> Account:
+        found = parts.accounts.by_address(address)
+        if found is None:
+            raise Refused(
+                "no-such-account", f"Không có tài khoản {address}.", f"There is no account {address}."
+            )
+        return found
+
+    return {
+        "agency.add": add_agency_act,
+        "account.import": import_accounts,
+        "account.lock": lock_account,
+    }

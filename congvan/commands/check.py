@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""``congvan check``: looks at everything an operator must keep in order; each warning says its remedy."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from cryptography import x509
+
+from config.clock import now_us
+from config.refusal import Refused
+from config.settings import Settings
+from congvan.installation import find_settings, open_database, open_rulebook, open_seal
+from congvan.output import emit
+from congvan.supervisor import running_pid
+from exchange.trust.directory import TrustDirectory
+from mailserver.store import schema
+from policy.ledger.schema import entry, pending
+
+_DAYS_LEFT = 30
+_BYTES_LEFT = 2 * 1024**3
+_PENDING_S = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One look: ``ok``, or what to do in Vietnamese and English."""
+
+    name: str
+    ok: bool
+    vi: str
+    en: str
+
+    def shown(self) -> str:
+        """The line on a terminal."""
+        return f"{'ok ' if self.ok else 'FIX'}  {self.name:12} {self.vi} · {self.en}"
+
+
+def register(subparsers: Any) -> None:
+    """Add the command."""
+    command = subparsers.add_parser("check", help="settings, keys, TLS, disk, clock, database, queue, ledger")
+    command.set_defaults(run=check)
+
+
+def check(args: argparse.Namespace) -> int:
+    """Exit 0 when every line is ok."""
+    settings = find_settings(args)
+    lines = [line for look in _LOOKS for line in _safely(look, settings)]
+    answer = {
+        "ok": all(line.ok for line in lines),
+        "items": [{"name": one.name, "ok": one.ok, "vi": one.vi, "en": one.en} for one in lines],
+    }
+    emit(args, answer, "\n".join(line.shown() for line in lines))
+    return 0 if answer["ok"] else 1
+
+
+def _safely(look: Callable[[Settings], Iterator[Line]], settings: Settings) -> list[Line]:
+    try:
+        return list(look(settings))
+    except Refused as problem:
+        return [Line(look.__name__.strip("_"), False, problem.vi, problem.en)]
+    except OSError as problem:
+        told = f"{problem.filename or ''}: {problem.strerror}"
+        return [Line(look.__name__.strip("_"), False, f"Không đọc được {told}", f"Can't read {told}")]
+
+
+def _running(settings: Settings) -> Iterator[Line]:
+    pid = running_pid(settings)
+    if pid is None:
+        yield Line("running", False, "chưa chạy: `congvan serve`", "not running: `congvan serve`")
+    else:
+        yield Line("running", True, f"tiến trình {pid}", f"process {pid}")
+
+
+def _keys(settings: Settings) -> Iterator[Line]:
+    open_seal(settings)
+    for file in (settings.master_key, settings.at(settings.paths.signer_secret), settings.keyring):
+        mode = stat.S_IMODE(file.stat().st_mode)
+        if mode & 0o077:
+            yield Line(
+                "keys",
+                False,
+                f"người khác đọc được {file}: chmod 600 {file}",
+                f"others can read {file}: chmod 600 {file}",
+            )
+    yield Line("keys", True, "vòng khóa mở được", "the key ring opens")
+    if settings.installation.demo:
+        yield Line(
+            "keys",
+            True,
+            "bản thử: khóa được duyệt bằng tệp, không dùng thật",
+            "demo: file-approved keys, not for use",
+        )
+
+
+def _tls(settings: Settings) -> Iterator[Line]:
+    certificate = x509.load_pem_x509_certificate(settings.at(settings.tls.certificate).read_bytes())
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    days = (certificate.not_valid_after_utc - datetime.now(UTC)).days
+    good = settings.installation.tls_name in names.get_values_for_type(x509.DNSName)
+    if not good:
+        yield Line(
+            "tls",
+            False,
+            f"chứng thư không ghi tên {settings.installation.tls_name}: xin chứng thư mới",
+            f"the certificate does not name {settings.installation.tls_name}: get another",
+        )
+    fresh = days > _DAYS_LEFT
+    yield Line(
+        "tls",
+        fresh,
+        f"còn {days} ngày" + ("" if fresh else ": gia hạn chứng thư"),
+        f"{days} days left" + ("" if fresh else ": renew the certificate"),
+    )
+
+
+def _revocation(settings: Settings) -> Iterator[Line]:
+    for crl in TrustDirectory(settings.trust_dir).crls():
+        until = crl.next_update_utc
+        good = until is not None and until > datetime.now(UTC)
+        yield Line(
+            "revocation",
+            good,
+            f"danh sách thu hồi đến {until:%d/%m/%Y}"
+            if good
+            else "danh sách thu hồi hết hạn: khởi động lại signer",
+            f"revocation list until {until:%Y-%m-%d}"
+            if good
+            else "a revocation list has ended: restart the signer",
+        )
+
+
+def _disk(settings: Settings) -> Iterator[Line]:
+    free = shutil.disk_usage(settings.data_dir).free
+    size = f"{free / 1024**3:.1f} GB"
+    good = free > _BYTES_LEFT
+    yield Line(
+        "disk",
+        good,
+        f"còn {size}" + ("" if good else ": thêm đĩa, khi hết đĩa thư bị hoãn (4xx)"),
+        f"{size} free" + ("" if good else ": add disk; without room mail is deferred (4xx)"),
+    )
+
+
+def _database(settings: Settings) -> Iterator[Line]:
+    database = open_database(settings)
+    try:
+        with database.reading() as conn:
+            held = _count(conn, schema.outbound, schema.outbound.c.state == "held")
+            waiting = _count(conn, schema.outbound, schema.outbound.c.state == "waiting")
+            oldest = conn.execute(sa.select(sa.func.min(pending.c.at_us))).scalar()
+            newest = conn.execute(sa.select(sa.func.max(entry.c.at_us))).scalar()
+        yield Line("database", True, f"{database.dialect}, đọc được", f"{database.dialect}, readable")
+    finally:
+        database.close()
+    yield Line(
+        "queue",
+        not held,
+        f"{waiting} chờ, {held} giữ lại" + (": xem `congvan queue list`" if held else ""),
+        f"{waiting} waiting, {held} held" + (": see `congvan queue list`" if held else ""),
+    )
+    late = oldest is not None and now_us() - int(oldest) > _PENDING_S * 1_000_000
+    yield Line(
+        "ledger",
+        not late,
+        "có mục chưa vào sổ hơn một phút: xem nhật ký worker" if late else "không có mục chờ lâu",
+        "entries wait for over a minute: see the worker's log" if late else "no entry waits long",
+    )
+    ahead = newest is not None and int(newest) > now_us() + 5_000_000
+    yield Line(
+        "clock",
+        not ahead,
+        "đồng hồ chạy lùi so với sổ ghi nhận: kiểm tra NTP" if ahead else "không lùi so với sổ ghi nhận",
+        "the clock is behind the ledger: check NTP" if ahead else "not behind the ledger",
+    )
+
+
+def _count(conn: sa.Connection, table: sa.Table, where: sa.ColumnElement[bool]) -> int:
+    return int(conn.execute(sa.select(sa.func.count()).select_from(table).where(where)).scalar() or 0)
+
+
+def _rules(settings: Settings) -> Iterator[Line]:
+    book = open_rulebook(settings)
+    yield Line("rules", True, f"{len(book.holdings)} quy tắc", f"{len(book.holdings)} rules")
+
+
+def _paths(settings: Settings) -> Iterator[Line]:
+    length = len(str(Path(settings.run_dir) / "control.sock"))
+    yield Line(
+        "sockets",
+        length < 100,
+        "đường dẫn run ngắn" if length < 100 else "đường dẫn run quá dài: rút ngắn paths.run",
+        "the run path is short" if length < 100 else "the run path is too long: shorten paths.run",
+    )
+
+
+_LOOKS = (_running, _paths, _keys, _tls, _revocation, _disk, _database, _rules)

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""``congvan verify FILE``: is it genuine? Needs no installation, server or network."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from config.refusal import Refused
+from congvan.output import emit
+from exchange.sealing.recipients import Opener, opener_of
+from exchange.trust.anchors import Anchors
+from exchange.trust.directory import TrustDirectory
+from exchange.trust.verdict import Verdict
+from exchange.verifying.file import MAX_BYTES, verify_file
+from policy.ledger.checkpoint import Key
+
+_MAX_KEY = 1_000_000
+
+
+def register(subparsers: Any) -> None:
+    """Add the command."""
+    command = subparsers.add_parser(
+        "verify", help="judge a PDF, e-mail, packet, edXML, receipt or evidence file"
+    )
+    command.add_argument("file", metavar="FILE", type=Path)
+    command.add_argument("--trust", metavar="CA.pem", action="append", default=[], help="trusted root")
+    command.add_argument("--intermediate", metavar="CERT.pem", action="append", default=[])
+    command.add_argument("--crl", metavar="FILE", action="append", default=[], help="revocation list")
+    command.add_argument(
+        "--key",
+        metavar="RECIPIENT.pem",
+        action="append",
+        default=[],
+        help="private key and certificate that open what is encrypted, or the public key of a ledger",
+    )
+    command.add_argument(
+        "--require-revocation", action="store_true", help="no word on revocation is not good enough"
+    )
+    command.set_defaults(run=verify)
+
+
+def verify(args: argparse.Namespace) -> int:
+    """Exit 0 only for TOTAL-PASSED."""
+    data = _read(args.file, MAX_BYTES)
+    openers, logs = _keys([_read(Path(one), _MAX_KEY) for one in args.key])
+    verdict = verify_file(
+        data,
+        args.file.name,
+        anchors=_anchors(args),
+        openers=openers,
+        known_logs=logs,
+        require_revocation=args.require_revocation,
+    )
+    emit(args, verdict.as_json(), _text(verdict))
+    return 0 if verdict.passed else 1
+
+
+def _anchors(args: argparse.Namespace) -> Anchors:
+    """What was named on the command line; without ``--trust`` the roots of an installation found here."""
+    given = Anchors.load(args.trust, args.intermediate, args.crl)
+    if args.trust:
+        return given
+    from congvan.installation import optional_settings
+
+    settings = optional_settings(args)
+    if settings is None or not (settings.trust_dir / "ca.pem").is_file():
+        return given
+    own = TrustDirectory(settings.trust_dir).anchors()
+    return Anchors(own.roots, (*given.intermediates, *own.intermediates), (*given.crls, *own.crls))
+
+
+def _keys(files: list[bytes]) -> tuple[list[Opener], list[Key]]:
+    openers, logs = [], []
+    for data in files:
+        if b"-----BEGIN" in data:
+            openers.append(opener_of(data))
+            continue
+        try:
+            logs.append(Key.parse(data.decode("utf-8")))
+        except ValueError:
+            raise Refused(
+                "no-key",
+                "Tệp --key không có khóa riêng PEM, cũng không phải khóa công khai của sổ.",
+                "The --key file holds neither a PEM private key nor the public key of a ledger.",
+            ) from None
+    return openers, logs
+
+
+def _read(path: Path, longest: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(longest + 1)
+    except OSError as problem:
+        reason = problem.strerror or "?"
+        raise Refused(
+            "file-unreadable", f"{path}: không mở được ({reason}).", f"{path}: can't be opened ({reason})."
+        ) from None
+
+
+def _text(verdict: Verdict) -> str:
+    meaning_vi, advice_vi = verdict.words("vi")
+    meaning, advice = verdict.words("en")
+    lines = [f"{verdict.verdict} · {meaning_vi} · {meaning}  ({verdict.kind})"]
+    if verdict.reason:
+        lines.append(f"  {verdict.reason}")
+    lines += [f"  {text}" for text in (advice_vi, advice) if text]
+    if verdict.encryption != "none":
+        lines.append(f"  mã hóa · encryption: {verdict.encryption}")
+    for one in verdict.signatures:
+        parts = [one.role, one.signer, one.organisation, one.time, one.verdict, one.sub_indication]
+        lines.append("  - " + " · ".join(part for part in parts if part))
+    for problem in verdict.problems or ():
+        lines.append(f"  ! {problem['rule']} {problem.get('vi', '')} · {problem['text']}")
+    return "\n".join(lines)

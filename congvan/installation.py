@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Finding the installation and opening its parts (DESIGN §5: no command needs ``-c``)."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from config.database import Database
+from config.refusal import Refused, Unavailable
+from config.seal import Seal, open_keyring
+from config.settings import Settings, read
+from config.wake import Wake
+from mailserver.accounts import Accounts
+from mailserver.delivery import Delivery
+from mailserver.store import Store
+from mailserver.store.segments import Segments
+from policy.ledger.checkpoint import Key
+from policy.ledger.store import Sequencer
+from policy.rulebook import Rulebook, load
+
+if TYPE_CHECKING:  # the exchange brings PDF and XML libraries along; the mail process needs none of them
+    from exchange.exchange import Exchange
+    from exchange.signing.signer import SignerSettings
+    from exchange.signing.signer_client import SignerClient
+    from exchange.trust.directory import TrustDirectory
+
+_PLACES = ("province.toml", "demo/province.toml", "/etc/congvan/province.toml")
+
+
+def find_settings(args: argparse.Namespace) -> Settings:
+    """The settings of ``-c``, ``$CONGVAN_CONFIG``, ``./province.toml``, ``./demo/…``, ``/etc/congvan/…``.
+
+    Raises `Unavailable` when there is no installation.
+    """
+    named = getattr(args, "config", None) or os.environ.get("CONGVAN_CONFIG")
+    for place in [named] if named else _PLACES:
+        path = Path(place)
+        if path.is_file():
+            return read(path)
+    raise Unavailable(
+        "no-installation",
+        f"Không tìm thấy cấu hình ({named or ', '.join(_PLACES)}). Chạy `congvan demo` hoặc chỉ rõ bằng -c.",
+        f"No settings file found ({named or ', '.join(_PLACES)}). Run `congvan demo` or name it with -c.",
+    )
+
+
+def optional_settings(args: argparse.Namespace) -> Settings | None:
+    """`find_settings`, or None when there is no installation here (offline commands)."""
+    try:
+        return find_settings(args)
+    except Unavailable:
+        if getattr(args, "config", None):
+            raise
+        return None
+
+
+def open_database(settings: Settings) -> Database:
+    """The database of the installation."""
+    return Database(settings.database_url, settings.run_dir / "write.lock")
+
+
+def open_seal(settings: Settings) -> Seal:
+    """The seal of the installation."""
+    return open_keyring(settings.master_key, settings.keyring)
+
+
+def open_rulebook(settings: Settings | None) -> Rulebook:
+    """The rulebook in force: the installation's own, else the one that comes with the program."""
+    own = settings.paths.rulebook if settings is not None else ""
+    return load(settings.at(own) if settings is not None and own else None)
+
+
+class Installation:
+    """The parts of one installation, each opened when first asked for."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        settings.run_dir.mkdir(parents=True, exist_ok=True)
+
+    @cached_property
+    def seal(self) -> Seal:
+        """Keys of rows and blobs."""
+        return open_seal(self.settings)
+
+    @cached_property
+    def database(self) -> Database:
+        """Rows."""
+        return open_database(self.settings)
+
+    @cached_property
+    def wake(self) -> Wake:
+        """Wake-ups."""
+        return Wake(self.settings.run_dir)
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        """People and agencies."""
+        return Accounts(self.database, self.seal)
+
+    @cached_property
+    def segments(self) -> Segments:
+        """Blob files."""
+        return Segments(self.settings.data_dir / "segments")
+
+    @cached_property
+    def store(self) -> Store:
+        """Mail."""
+        return Store(self.database, self.seal, self.segments, self.wake)
+
+    @cached_property
+    def rulebook(self) -> Rulebook:
+        """The rules in force."""
+        return open_rulebook(self.settings)
+
+    @cached_property
+    def delivery(self) -> Delivery:
+        """The one door."""
+        return Delivery(self.store, self.accounts, self.rulebook, self.settings.mail.max_message_bytes)
+
+    @cached_property
+    def signer(self) -> SignerClient:
+        """The signer process."""
+        from exchange.signing.signer_client import SignerClient
+
+        return SignerClient(self.settings.run_dir / "signer.sock")
+
+    @cached_property
+    def trust(self) -> TrustDirectory:
+        """Certificates."""
+        from exchange.trust.directory import TrustDirectory
+
+        return TrustDirectory(self.settings.trust_dir)
+
+    @cached_property
+    def exchange(self) -> Exchange:
+        """Official documents."""
+        from exchange.exchange import Exchange
+
+        return Exchange.of(self, self.signer)
+
+    @cached_property
+    def sequencer(self) -> Sequencer:
+        """The ledger's sequencer. Raises `Refused` when the ledger has no key."""
+        vkey = self.trust.ledger_key()
+        if vkey is None:
+            raise Refused(
+                "no-ledger-key",
+                f"Thiếu khóa công khai của sổ ledger trong {self.trust.path}.",
+                f"The ledger's public key is missing in {self.trust.path}.",
+            )
+        return Sequencer(self.database, self.settings.ledger_dir, Key.parse(vkey), self.signer.checkpoint)
+
+    def close(self) -> None:
+        """Finish writes and close files."""
+        opened = self.__dict__
+        if "database" in opened:
+            self.database.close()
+        if "segments" in opened:
+            self.segments.close()
+
+
+def refuse_when_down(problem: OSError) -> Refused:
+    """What a command says when the installation's socket does not answer."""
+    return Unavailable(
+        "not-running",
+        "Hệ thống chưa chạy. Khởi động bằng `congvan serve` (hoặc `congvan demo`) rồi thử lại.",
+        f"The installation is not running ({problem.strerror}). Start it with `congvan serve` or `congvan demo`.",
+    )
+
+
+def signer_settings(settings: Settings) -> SignerSettings:
+    """Where the signer finds its things."""
+    from exchange.signing.signer import SignerSettings
+
+    return SignerSettings(
+        socket=settings.run_dir / "signer.sock",
+        keys=settings.data_dir / "signer",
+        secret=settings.at(settings.paths.signer_secret),
+        trust=settings.trust_dir,
+        origin=settings.installation.origin,
+    )

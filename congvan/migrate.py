@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Bringing a database to the schema of this program (Alembic)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+
+import exchange.schema  # noqa: F401 - its tables belong to the metadata
+
+_FOLDER = Path(__file__).parent / "migrations"
+
+
+def configuration(url: str) -> Config:
+    """Alembic's configuration for the database at ``url``."""
+    config = Config()
+    config.set_main_option("script_location", str(_FOLDER))
+    config.attributes["url"] = url
+    return config
+
+
+def upgrade(url: str) -> None:
+    """Bring the database at ``url`` to the newest schema."""
+    command.upgrade(configuration(url), "head")
+
+
+def check(url: str) -> None:
+    """Raises alembic's error when the database does not have the program's schema."""
+    command.check(configuration(url))

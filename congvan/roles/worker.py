@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""The ``worker`` process: the queue's courier, the ledger's sequencer, receiving documents, commands."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from config.leases import hold, release
+from config.refusal import Refused
+from congvan.control import ControlServer
+from congvan.installation import Installation
+from congvan.roles.running import announced, until_stopped
+from exchange.worker import ExchangeWorker, acts
+from mailserver.queue.courier import Courier
+
+log = logging.getLogger("congvan.worker")
+_LEASE = "ledger-sequencer"
+_LEASE_S = 10.0
+_AGAIN_S = 2.0
+
+
+async def run(parts: Installation) -> None:
+    """Serve until a signal comes."""
+    settings = parts.settings
+    parts.wake.start()
+    await asyncio.to_thread(lambda: parts.sequencer)
+    courier = Courier(parts.store, parts.accounts, parts.delivery, settings, parts.wake)
+    exchange = ExchangeWorker(parts.exchange)
+    control = ControlServer(settings, acts(parts.exchange))
+    duties = [
+        asyncio.create_task(_always("courier", courier.run)),
+        asyncio.create_task(_always("sequencer", lambda: _sequence(parts))),
+        asyncio.create_task(_always("exchange", exchange.run)),
+    ]
+    await control.start()
+    try:
+        async with announced(settings, "worker"):
+            await until_stopped()
+    finally:
+        await control.stop()
+        for duty in duties:
+            duty.cancel()
+        await asyncio.gather(*duties, return_exceptions=True)
+        await asyncio.to_thread(release, parts.database, _LEASE)
+        parts.wake.stop()
+
+
+async def _always(name: str, duty: Callable[[], Awaitable[None]]) -> None:
+    """Run a duty for ever: what fails is logged and begun again after a pause."""
+    while True:
+        try:
+            await duty()
+        except Refused as problem:
+            log.warning("%s waits: %s", name, problem)
+        except Exception:
+            log.exception("%s failed and begins again", name)
+        await asyncio.sleep(_AGAIN_S)
+
+
+async def _sequence(parts: Installation) -> None:
+    """Give pending ledger entries their index, about once a second, while holding the lease."""
+    while True:
+        if await asyncio.to_thread(hold, parts.database, _LEASE, _LEASE_S):
+            for _ in range(5):
+                if await asyncio.to_thread(parts.sequencer.sequence_once):
+                    parts.wake.publish("ledger")
+                await asyncio.sleep(parts.settings.ledger.pause)
+        else:
+            await asyncio.sleep(_LEASE_S / 2)

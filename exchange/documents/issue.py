@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Move: numbered → sealed. Number and date into the PDF, validation data, the organisation's signature.
+
+Repeatable for its register row: after a crash the same number is filled in, and the signer seals for that
+row only the file it sealed before (ND30/2020 Art. 17; DESIGN 4.13, 4.16). When the rules of issuing say no to
+the sealed file, the number becomes void with that reason.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+import sqlalchemy as sa
+
+from config.refusal import Refused, Unavailable
+from exchange.documents import facts, files, judged, kinds, records
+from exchange.documents.model import Document
+from exchange.documents.sign import approved
+from exchange.documents.states import MOVES, move_from
+from exchange.documents.void import void
+from exchange.documents.work import Work, content, load
+from exchange.exchange import Exchange
+from exchange.registers.rows import RowKey
+from exchange.signing.pdf.fields import date_line, fill, number_line
+from exchange.signing.pdf.marks import round_seal
+from exchange.signing.pdf.sign import seal_as_agency
+from exchange.signing.pdf.validation_data import add_validation_data
+from exchange.signing.protocol import SealApproval
+from exchange.trust.verdict import INDETERMINATE
+from mailserver.accounts import Account
+from policy.ledger.leaf import JSON
+
+TEMPLATE = "congvan-seal-1"
+"""What the seal puts on the page and locks; the approval names it."""
+
+
+def issue(exchange: Exchange, work: Work, clerk: Account) -> None:
+    """Seal the numbered document as the clerk approved. Raises `Refused`, `Unavailable`.
+
+    `Unavailable` leaves the document numbered, to be taken up again; a `Refused` by the rules voids it.
+    """
+    document = load(exchange, work.ref)
+    move_from(document.state, "seal")
+    agency = exchange.agency_numbered(work.ref.agency)
+    signed, data = content(exchange, work, "signed")
+    with exchange.database.reading() as conn:
+        yes = approved(records.approvals(conn, exchange.seal, work.ref), "seal", signed.sha256)
+    row = row_of(document)
+    approval = SealApproval(
+        secrets.token_hex(16), yes.by, signed.sha256, row.name, TEMPLATE, yes.at_us, yes.mode
+    )
+    sealed = seal_as_agency(
+        _filled(exchange, document, data),
+        exchange.signer,
+        exchange.trust,
+        agency.code,
+        approval,
+        round_seal(agency.name),
+    )
+    try:
+        _judge(exchange, document, clerk, sealed.data)
+    except Refused as problem:
+        if problem.code == "rule":  # the rules said no to the sealed file: the number can't be used
+            void(exchange, work.ref, clerk, problem.vi, problem.en)
+        raise
+    written = exchange.files.write(work.ref.agency, work.key, signed.name, files.PDF, sealed.data)
+    detail: dict[str, JSON] = {
+        "number": document.fields.number,
+        "row": row.name,
+        "by": yes.by,
+        "sha256": facts.sha256(sealed.data),
+        "mode": yes.mode,
+        "stamped": "yes" if sealed.stamped else "no",
+        "signer_record": sealed.use.record,
+    }
+
+    def job(conn: sa.Connection) -> None:
+        records.advance(conn, exchange.seal, work.ref, "seal")
+        files.add(conn, exchange.seal, work.ref, "issued", written)
+        records.add_event(
+            conn,
+            exchange.seal,
+            work.ref,
+            MOVES["seal"].entry,
+            document.fields.document_id,
+            detail,
+            partner=document.partner,
+        )
+
+    exchange.database.write(job)
+
+
+def row_of(document: Document) -> RowKey:
+    """The row of the outgoing register that holds the document's number. Raises `Refused` before numbering."""
+    if document.year is None or document.sequence is None or document.serial is None:
+        raise Refused(
+            "no-number", "Văn bản chưa được cấp số.", "The document has no number yet.", rule="R-REG-01"
+        )
+    return RowKey(document.ref.agency, "outgoing", document.year, document.sequence, document.serial)
+
+
+def _filled(exchange: Exchange, document: Document, signed: bytes) -> bytes:
+    """Number and date written in, and what a verifier needs about both certificates."""
+    if document.dated is None:
+        raise Refused("no-number", "Văn bản chưa có ngày.", "The document has no date yet.")
+    filled = fill(
+        signed, number_line(document.fields.number), date_line(document.fields.place, document.dated)
+    )
+    trust = exchange.trust
+    known = (
+        trust.certificate_of_person(document.fields.signer),
+        trust.signing_certificate_of_agency(document.fields.organ_code),
+        trust.timestamp_certificate(),
+        trust.issuing_certificate(),
+    )
+    return add_validation_data(filled, [one for one in known if one is not None], trust.crls())
+
+
+def _judge(exchange: Exchange, document: Document, clerk: Account, sealed: bytes) -> None:
+    if document.dated is None or document.serial is None:
+        raise Refused("no-number", "Văn bản chưa được cấp số.", "The document has no number yet.")
+    verdict = judged.verdict_of(exchange, sealed)
+    if verdict.verdict == INDETERMINATE:
+        raise Unavailable(
+            "seal-not-decidable",
+            f"Chưa kiểm tra được chữ ký vừa ký ({verdict.sub_indication}); danh sách thu hồi có thể đã cũ.",
+            f"The new signatures can't be judged yet ({verdict.sub_indication}); is the revocation list old?",
+        )
+    issuing = judged.issuing(
+        exchange,
+        document,
+        clerk,
+        facts.signature_facts(verdict.signatures),
+        number=kinds.shown_number(document.serial),
+        dated=document.dated,
+        row_state="numbered",
+    )
+    facts.ask(exchange, facts.of_issue(issuing))

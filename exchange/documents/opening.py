@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""A person opens a document: the right is checked, the signer unwraps, “opened by” is recorded (DESIGN 4.14).
+
+Without the signer nobody opens anything; what is recorded is written before the content is given.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+
+from config.refusal import Refused
+from exchange.documents import files, records
+from exchange.documents.model import Document, DocumentRef, StoredFile
+from exchange.documents.work import Unwrapping, judging, load
+from exchange.exchange import Exchange
+from exchange.sealing.packet import OpenedPacket, open_packet
+from exchange.trust.verdict import Verdict
+from exchange.verifying.packet import judge_opened
+from mailserver.accounts import Account, Agency
+from policy.ledger.entries import record
+from policy.ledger.leaf import JSON
+from policy.rights import may, relation, require
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedFile:
+    """One file of a document with its bytes."""
+
+    stored: StoredFile
+    data: bytes = field(repr=False)
+
+
+def may_open(account: Account, document: Document, agency: Agency) -> bool:
+    """Whether ``account`` may open the document: its agency's clerk and leaders, and who is named in it."""
+    named = {document.fields.drafter, document.fields.signer, document.fields.clerk}
+    related = relation(account.agency_code, agency.code, own=account.address in named)
+    return may(account.role, "document.read", related)
+
+
+def open_for(
+    exchange: Exchange, ref: DocumentRef, person: Account, roles: tuple[str, ...] = ("issued", "attachment")
+) -> list[OpenedFile]:
+    """The files with these roles for ``person``; recorded as opened. Raises `Refused`, `Unavailable`.
+
+    An outgoing document that is not sealed yet gives its newest PDF instead.
+    """
+    document = load(exchange, ref)
+    agency = exchange.agency_numbered(ref.agency)
+    if not may_open(person, document, agency):
+        require(person.role, "document.read", relation(person.agency_code, agency.code))
+    if not document.wrapped_key:
+        raise Refused(
+            "not-readable",
+            "Gói tin này không mở được nên không có nội dung để xem.",
+            "This packet could not be opened, so there is no content to show.",
+        )
+    with exchange.database.reading() as conn:
+        kept = files.listing(conn, exchange.seal, ref)
+    chosen = [one for one in kept if one.role in roles]
+    if not chosen and document.direction == "outgoing":
+        chosen = [one for one in kept if one.media_type == files.PDF][-1:]
+    opened = exchange.document_key(document.fields.key_code, document.wrapped_key, "open", person.address)
+    found = [OpenedFile(one, exchange.files.read(opened.key, one)) for one in chosen]
+    detail: dict[str, JSON] = {
+        "by": person.address,
+        "agency": agency.code,
+        "files": [one.sha256 for one in chosen][:50],
+        "signer_record": opened.use.record,
+    }
+
+    def job(conn: sa.Connection) -> None:
+        records.add_event(
+            conn,
+            exchange.seal,
+            ref,
+            "document.opened",
+            document.ledger_subject,
+            detail,
+            partner=agency.code,
+            told={"by": person.address},
+        )
+
+    exchange.database.write(job)
+    return found
+
+
+def open_packet_file(
+    exchange: Exchange, agency: Agency, mail: bytes, who: str
+) -> tuple[OpenedPacket, Verdict]:
+    """Open a packet mail (a file) with the agency's key, for ``who``. Raises `Refused`, `Unavailable`."""
+    unwrapping = Unwrapping(exchange, agency, "open", who)
+    try:
+        opened = open_packet(mail, [unwrapping.opener], judging(exchange))
+    except Refused:
+        unwrapping.check()
+        raise
+    verdict = judge_opened(opened, judging(exchange), [exchange.ledger_key])
+    detail: dict[str, JSON] = {
+        "by": who,
+        "agency": agency.code,
+        "packet": opened.digest,
+        "signer_record": unwrapping.uses[-1].record,
+    }
+    exchange.database.write(
+        lambda conn: record(conn, exchange.seal, "document.opened", f"packet/{opened.digest}", detail)
+    )
+    return opened, verdict

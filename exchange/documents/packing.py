@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""The packet of an issued document: edXML, its XML signature, the organisation's CMS, encryption (DESIGN 4.13)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cryptography import x509
+
+from config.clock import now_us
+from config.refusal import Refused
+from exchange.documents import kinds
+from exchange.documents.model import Document
+from exchange.edxml.attachments import pack
+from exchange.edxml.checks import check
+from exchange.edxml.codes import write_date, write_moment
+from exchange.edxml.model import Business, DocumentPacket, Organ, Packet, Trace
+from exchange.edxml.write import write
+from exchange.exchange import Exchange
+from exchange.sealing import xml_signature
+from exchange.sealing.packet import Built, Sender, build_packet
+from mailserver.accounts import Agency
+
+ADMINISTRATIVE = "2"
+"""DocumentType/Type of an administrative document (edxml.md 4.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """The edXML as signed, what it says, and the packet mail around it."""
+
+    edxml: bytes
+    packet: Packet
+    built: Built
+
+
+def organ(agency: Agency) -> Organ:
+    """An agency as a packet names it."""
+    return Organ(organ_id=agency.code, name=agency.name, in_charge=agency.name, email=agency.registry_address)
+
+
+def document_packet(exchange: Exchange, document: Document, issued: bytes) -> DocumentPacket:
+    """What the packet of an issued document says. Raises `Refused` when it may not be sent so."""
+    fields = document.fields
+    if document.dated is None or document.serial is None:
+        raise Refused("no-number", "Văn bản chưa được cấp số.", "The document has no number yet.")
+    sender = exchange.agency(fields.organ_code)
+    receivers = [exchange.agency(code) for code in fields.to_codes]
+    reference, attachment = pack(fields.file_name, issued)
+    packet = DocumentPacket(
+        sender=organ(sender),
+        to=tuple(organ(one) for one in receivers),
+        code_number=kinds.shown_number(document.serial),
+        code_notation=fields.notation,
+        place=fields.place,
+        promulgation_date=write_date(document.dated),
+        type_code=ADMINISTRATIVE,
+        type_name=fields.kind,
+        subject=fields.subject,
+        content=fields.subject,
+        competence=fields.competence,
+        position=fields.signer_title,
+        full_name=fields.signer_name,
+        due_date=fields.due_date,
+        to_places=("Như trên", f"Lưu: VT{f', {fields.unit}' if fields.unit else ''}"),
+        priority=str(document.priority),
+        copies="1",
+        pages=str(fields.pages),
+        steering_type="0",
+        document_id=fields.document_id,
+        traces=(Trace(sender.code, write_moment(now_us())),),
+        business=Business(paper="0"),
+        references=(reference,),
+        attachments=(attachment,),
+    )
+    must_be_sendable(packet)
+    return packet
+
+
+def must_be_sendable(packet: Packet) -> None:
+    """Raises `Refused` with every remark that blocks sending."""
+    wrong = [one for one in check(packet, "send") if one.severity == "block"]
+    if wrong:
+        raise Refused(
+            "packet-not-fit",
+            " ".join(one.vi for one in wrong),
+            " ".join(one.en for one in wrong),
+            rule=wrong[0].rule,
+        )
+
+
+def seal_packet(
+    exchange: Exchange,
+    packet: Packet,
+    sender: Agency,
+    receivers: list[Agency],
+    *,
+    name: str,
+    receipts: tuple[tuple[str, bytes], ...] = (),
+) -> Packed:
+    """Write, sign, and encrypt to each receiver and to the sender itself. Raises `Refused`, `Unavailable`."""
+    certificates = signing_chain(exchange, sender.code)
+    edxml = xml_signature.sign(
+        write(packet), certificates, lambda info: exchange.signer.sign_xml(sender.code, info).signature
+    )
+    seal = Sender(
+        sender.registry_address,
+        certificates,
+        lambda attributes: exchange.signer.sign_packet(sender.code, attributes).signature,
+    )
+    built = build_packet(
+        edxml,
+        seal,
+        [(one.registry_address, _encryption(exchange, one)) for one in receivers],
+        name=name,
+        receipts=receipts,
+        also_for=[_encryption(exchange, sender)],
+    )
+    largest = exchange.settings.mail.max_message_bytes
+    if len(built.mail) > largest:
+        raise Refused(
+            "packet-too-large",
+            f"Gói tin {len(built.mail) // 1_000_000} MB vượt giới hạn {largest // 1_000_000} MB của hệ thống thư.",
+            f"The packet of {len(built.mail) // 1_000_000} MB exceeds the mail limit of {largest // 1_000_000} MB.",
+        )
+    return Packed(edxml, packet, built)
+
+
+def signing_chain(exchange: Exchange, code: str) -> tuple[x509.Certificate, ...]:
+    """The certificate of an agency's seal with its issuer. Raises `Refused`."""
+    own = exchange.trust.signing_certificate_of_agency(code)
+    issuer = exchange.trust.issuing_certificate()
+    if own is None:
+        raise Refused(
+            "no-certificate",
+            f"Chưa có chứng thư ký số cho {code}.",
+            f"There is no signing certificate for {code}.",
+            rule="R-SIG-22",
+        )
+    return (own,) if issuer is None else (own, issuer)
+
+
+def _encryption(exchange: Exchange, agency: Agency) -> x509.Certificate:
+    found = exchange.trust.encryption_certificate_of_agency(agency.code)
+    if found is None:
+        raise Refused(
+            "no-encryption-certificate",
+            f"{agency.name} chưa có chứng thư mã hóa.",
+            f"{agency.name} has no encryption certificate.",
+            rule="R-ISS-13",
+        )
+    return found

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""A document's states and the table of legal moves (ND30/2020 Art. 14: the order of issuing).
+
+A move is made by `exchange.documents.records.advance`, which changes the row only from the state the
+move starts in: two hands, or a hand and a resumption after a crash, never both make it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from config.refusal import Refused
+
+State: TypeAlias = Literal[
+    "drafted",
+    "approved",
+    "signed",
+    "numbered",
+    "sealed",
+    "sent",
+    "void",
+    "arrived",
+    "held",
+    "registered",
+    "refused",
+]
+
+NAMES: dict[str, tuple[str, str]] = {
+    "drafted": ("Dự thảo", "draft"),
+    "approved": ("Đã duyệt", "approved"),
+    "signed": ("Đã ký", "signed"),
+    "numbered": ("Đã cấp số", "numbered"),
+    "sealed": ("Đã ký số cơ quan", "sealed"),
+    "sent": ("Đã phát hành", "sent"),
+    "void": ("Đã hủy số", "void"),
+    "arrived": ("Đã đến", "arrived"),
+    "held": ("Chờ văn thư xem xét", "held for the clerk"),
+    "registered": ("Đã tiếp nhận", "registered"),
+    "refused": ("Từ chối tiếp nhận", "refused"),
+}
+"""Vietnamese and English, as pages show them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One arrow: from a state to a state, and the ledger entry it leaves."""
+
+    before: State
+    after: State
+    entry: str
+
+
+MOVES: dict[str, Move] = {
+    "approve": Move("drafted", "approved", "document.approved"),
+    "sign": Move("approved", "signed", "document.person-signed"),
+    "number": Move("signed", "numbered", "document.numbered"),
+    "seal": Move("numbered", "sealed", "document.sealed"),
+    "send": Move("sealed", "sent", "document.sent"),
+    "void-numbered": Move("numbered", "void", "document.void"),
+    "void-sealed": Move("sealed", "void", "document.void"),
+    "accept": Move("arrived", "registered", "document.registered"),
+    "accept-held": Move("held", "registered", "document.registered"),
+    "refuse": Move("arrived", "refused", "document.refused"),
+    "refuse-held": Move("held", "refused", "document.refused"),
+}
+"""Every legal move by name. What is not here can't be done: an issued document is never changed in place."""
+
+FIRST: dict[str, tuple[State, ...]] = {
+    "outgoing": ("drafted",),
+    "incoming": ("arrived", "held", "refused"),
+}
+"""States in which a document may begin."""
+
+
+def move_from(state: str, *names: str) -> Move:
+    """The move among ``names`` that starts in ``state``. Raises `Refused` (``wrong-state``)."""
+    for name in names:
+        if MOVES[name].before == state:
+            return MOVES[name]
+    raise wrong_state(state)
+
+
+def wrong_state(state: str) -> Refused:
+    """The refusal of a move that does not start in ``state``."""
+    vi, en = NAMES.get(state, (state, state))
+    return Refused(
+        "wrong-state",
+        f"Văn bản đang ở trạng thái “{vi}” nên không làm được việc này.",
+        f"The document is in the state “{en}”, so this can't be done.",
+    )

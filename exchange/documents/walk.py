@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""A document is issued: the walk of DESIGN §2 from a PDF to the queue, and its resumption after a crash.
+
+Each step is a move in a file of its own. What was interrupted before its number goes on from the page or
+command; what has a number is taken up again by the worker while the clerk's approval lives (5 minutes),
+and by `go_on` with a new act of the clerk after that.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+
+from config.clock import now_us
+from config.refusal import Refused, Unavailable
+from exchange.documents import draft, records
+from exchange.documents.approve import approve
+from exchange.documents.issue import issue
+from exchange.documents.model import DocumentRef
+from exchange.documents.number import number
+from exchange.documents.schema import document as document_table
+from exchange.documents.send import send
+from exchange.documents.sign import sign
+from exchange.documents.work import Work, content, load, take_up
+from exchange.exchange import Exchange
+from exchange.signing.protocol import APPROVAL_SECONDS
+from mailserver.accounts import Account
+from policy.rights import relation, require
+
+log = logging.getLogger("congvan.documents")
+_busy: set[DocumentRef] = set()
+_guard = threading.Lock()
+
+
+def issue_from_pdf(
+    exchange: Exchange,
+    pdf: bytes,
+    *,
+    agency: str,
+    to: list[str],
+    kind: str,
+    subject: str,
+    signer: str,
+    clerk: str,
+    unit: str = "",
+    file_name: str = "van-ban.pdf",
+    priority: int = 0,
+    secrecy: str = "",
+) -> dict[str, Any]:
+    """The clerk issues a PDF that the named signer approved (file approval), all the way to “sent”.
+
+    Gives the object of ``document issue --json`` (DESIGN §5). Raises `Refused` (nothing numbered, or the
+    number void with the reason) and `Unavailable` (what is numbered is taken up again by the worker).
+    """
+    home = exchange.agency(agency)
+    who = exchange.person(clerk, home, "clerk")
+    require(who.role, "document.issue", relation(who.agency_code, home.code))
+    leader = exchange.person(signer, home, "leader")
+    request = draft.DraftRequest(
+        home.code,
+        tuple(to),
+        kind,
+        subject,
+        leader.address,
+        who.address,
+        unit=unit,
+        file_name=file_name,
+        priority=priority,
+        secrecy=secrecy,
+    )
+    work = draft.create(exchange, request, pdf)
+    with _alone(work.ref):
+        approve(exchange, work.ref, leader, who)
+        _walk(exchange, work, who)
+    return answer(exchange, work.ref)
+
+
+def go_on(exchange: Exchange, ref: DocumentRef, clerk: Account) -> dict[str, Any]:
+    """The clerk has an interrupted document finished: a new approval of the seal when it has its number."""
+    document = load(exchange, ref)
+    require(clerk.role, "document.issue", relation(clerk.agency_code, document.partner))
+    with _alone(ref):
+        work = take_up(exchange, ref, clerk.address)
+        if document.state == "numbered":
+            _approve_again(exchange, work, clerk)
+        _walk(exchange, work, clerk)
+    return answer(exchange, ref)
+
+
+def resume(exchange: Exchange) -> int:
+    """Finish what a crash left numbered or sealed, as far as the approvals live; returns how many were sent.
+
+    Raises `Unavailable` when the signer or the database is down.
+    """
+    with exchange.database.reading() as conn:
+        table = document_table
+        waiting = [
+            records.read(exchange.seal, row)
+            for row in conn.execute(
+                sa.select(table).where(
+                    table.c.direction == "outgoing", table.c.state.in_(("numbered", "sealed"))
+                )
+            )
+        ]
+    done = 0
+    for document in waiting:
+        old = now_us() - document.updated_us > (APPROVAL_SECONDS - 5) * 1_000_000
+        if document.state == "numbered" and old:
+            continue  # the clerk is asked again (list “Chờ ký số cơ quan”)
+        try:
+            with _alone(document.ref):
+                agency = exchange.agency_numbered(document.ref.agency)
+                clerk = exchange.person(document.fields.clerk, agency, "clerk")
+                _walk(exchange, take_up(exchange, document.ref, f"resume {clerk.address}"), clerk)
+                done += 1
+        except Unavailable:
+            raise
+        except Refused as problem:
+            if problem.code != "document-busy":
+                log.warning("document %s could not be finished: %s", document.id, problem.code)
+    return done
+
+
+def answer(exchange: Exchange, ref: DocumentRef) -> dict[str, Any]:
+    """``document issue --json``."""
+    document = load(exchange, ref)
+    with exchange.database.reading() as conn:
+        recipients = records.recipients(conn, ref)
+    return {
+        "id": ref.id,
+        "document_id": document.fields.document_id,
+        "number": document.fields.number,
+        "state": document.state,
+        "packet_digest": document.fields.packet_digest,
+        "recipients": [{"agency": one.code, "state": one.state} for one in recipients],
+    }
+
+
+def _walk(exchange: Exchange, work: Work, clerk: Account) -> None:
+    """From wherever the document stands to “sent”."""
+    state = load(exchange, work.ref).state
+    if state == "approved":
+        sign(exchange, work)
+        state = "signed"
+    if state == "signed":
+        number(exchange, work, clerk)
+        state = "numbered"
+    if state == "numbered":
+        issue(exchange, work, clerk)
+        state = "sealed"
+    send(exchange, work, clerk)
+
+
+def _approve_again(exchange: Exchange, work: Work, clerk: Account) -> None:
+    signed, _ = content(exchange, work, "signed")
+    exchange.database.write(
+        lambda conn: records.add_approval(
+            conn, exchange.seal, work.ref, "seal", clerk.address, signed.sha256, now_us()
+        )
+    )
+
+
+@contextmanager
+def _alone(ref: DocumentRef) -> Iterator[None]:
+    """One walk at a time on a document in this process; between processes the moves decide."""
+    with _guard:
+        if ref in _busy:
+            raise Refused(
+                "document-busy",
+                "Văn bản đang được xử lý, hãy đợi trong giây lát.",
+                "The document is being worked on, please wait a moment.",
+            )
+        _busy.add(ref)
+    try:
+        yield
+    finally:
+        with _guard:
+            _busy.discard(ref)

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""The parts of the installation that official documents need, put together once.
+
+`Exchange.of` takes them from whoever opened the installation; every act of the rooms `documents`,
+`registers` and `receiving` gets this one value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+from config.database import Database
+from config.refusal import Refused
+from config.seal import Seal
+from config.settings import Settings
+from config.wake import Wake
+from exchange.documents.files import Files
+from exchange.signing.signer_client import Opened, SignerClient
+from exchange.trust.directory import TrustDirectory
+from mailserver.accounts import Account, Accounts, Agency
+from mailserver.store import Store
+from policy.ledger.checkpoint import Key
+from policy.rulebook import Rulebook
+
+
+class Parts(Protocol):
+    """What an opened installation offers (`congvan.installation.Installation`)."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def database(self) -> Database: ...
+    @property
+    def seal(self) -> Seal: ...
+    @property
+    def accounts(self) -> Accounts: ...
+    @property
+    def store(self) -> Store: ...
+    @property
+    def wake(self) -> Wake: ...
+    @property
+    def rulebook(self) -> Rulebook: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Exchange:
+    """Everything an act on documents works with. Blocking acts run in threads, never on an event loop."""
+
+    settings: Settings
+    database: Database
+    seal: Seal
+    accounts: Accounts
+    store: Store
+    wake: Wake
+    rulebook: Rulebook
+    signer: SignerClient
+    trust: TrustDirectory
+    files: Files
+
+    @classmethod
+    def of(cls, parts: Parts, signer: SignerClient | None = None) -> Exchange:
+        """The exchange of an installation; ``signer`` when its socket is not the usual one."""
+        settings = parts.settings
+        return cls(
+            settings,
+            parts.database,
+            parts.seal,
+            parts.accounts,
+            parts.store,
+            parts.wake,
+            parts.rulebook,
+            signer or SignerClient(settings.run_dir / "signer.sock"),
+            TrustDirectory(settings.trust_dir),
+            Files(settings.data_dir / "documents"),
+        )
+
+    @cached_property
+    def ledger_key(self) -> Key:
+        """The public key of our own ledger. Raises `Refused` when it is not published."""
+        text = self.trust.ledger_key()
+        if text is None:
+            raise Refused(
+                "no-ledger-key",
+                "Chưa có khóa công khai của sổ nhật ký (trust/ledger.vkey).",
+                "The ledger's public key (trust/ledger.vkey) is missing.",
+            )
+        return Key.parse(text)
+
+    # --- people and agencies
+
+    def agency(self, code: str) -> Agency:
+        """The agency with this code. Raises `Refused` (``no-such-agency``)."""
+        found = self.accounts.agency(code.strip())
+        if found is None:
+            raise Refused(
+                "no-such-agency",
+                f"Không có cơ quan mã {code[:50]}. Xem `congvan agency list`.",
+                f"There is no agency {code[:50]}. See `congvan agency list`.",
+                rule="R-MET-05",
+            )
+        return found
+
+    def agency_numbered(self, number: int) -> Agency:
+        """The agency with this number at birth. Raises `Refused`."""
+        found = self.accounts.agency_number(number)
+        if found is None:
+            raise Refused("no-such-agency", f"Không có cơ quan số {number}.", f"No agency {number}.")
+        return found
+
+    def person(self, address: str, agency: Agency, *roles: str) -> Account:
+        """The active account of ``address`` in ``agency`` with one of ``roles``. Raises `Refused`."""
+        found = self.accounts.by_address(address)
+        if found is None or found.state != "active" or found.agency_code != agency.code:
+            raise Refused(
+                "not-of-agency",
+                f"{address[:100]} không phải là tài khoản đang hoạt động của {agency.name}.",
+                f"{address[:100]} is no active account of {agency.name}.",
+                rule="R-ORG-05",
+            )
+        if found.role not in roles:
+            raise Refused(
+                "wrong-role",
+                f"{address} có vai trò {found.role}; việc này của {', '.join(roles)}.",
+                f"{address} is a {found.role}; this is an act of {', '.join(roles)}.",
+                rule="R-SIG-03" if "clerk" in roles else "R-SIG-05",
+            )
+        return found
+
+    # --- keys of documents
+
+    def new_document_key(self, code: str) -> tuple[bytes, bytes]:
+        """(a fresh key, the same wrapped for the document's row). Raises `Unavailable`."""
+        return self.signer.wrap_document_key(code)
+
+    def document_key(self, code: str, wrapped: bytes, purpose: str, who: str) -> Opened:
+        """The key of a document with the use for the ledger; ``purpose``: ``receive`` or ``open``."""
+        return self.signer.unwrap_document_key(code, wrapped, purpose, who)

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""The evidence file of a document, made from what this agency has: packet, content, every receipt."""
+
+from __future__ import annotations
+
+from config.refusal import Refused, Unavailable
+from exchange.documents import files, records
+from exchange.documents.model import DocumentRef
+from exchange.documents.work import Unwrapping, judging, load, take_up
+from exchange.exchange import Exchange
+from exchange.receipts.evidence import make_evidence
+from exchange.receiving.proving import receipt_of
+from exchange.sealing.packet import open_packet
+
+_OURS = ("document.sent", "document.arrived", "document.registered", "document.refused")
+
+
+def evidence_of(exchange: Exchange, ref: DocumentRef, who: str) -> bytes:
+    """The container for a sent document. Raises `Refused`, `Unavailable` (signer down, not sealed yet)."""
+    document = load(exchange, ref)
+    if document.direction != "outgoing" or document.state != "sent":
+        raise Refused(
+            "not-sent",
+            "Hồ sơ chứng cứ lập từ văn bản đi đã phát hành; nêu mã của bên gửi.",
+            "Evidence is made of a document that was sent; name the sender's.",
+        )
+    agency = exchange.agency_numbered(ref.agency)
+    work = take_up(exchange, ref, who)
+    with exchange.database.reading() as conn:
+        kept = files.listing(conn, exchange.seal, ref)
+        happened = records.events(conn, exchange.seal, ref)
+        receipts: list[tuple[str, bytes]] = []
+        for one in happened:
+            if one.kind in _OURS and one.partner == agency.code:
+                receipts.append(receipt_of(exchange, conn, one))
+    names = {name for name, _ in receipts}
+    for stored in kept:
+        if stored.role == "receipt" and stored.name not in names:
+            receipts.append((stored.name, exchange.files.read(work.key, stored)))
+            names.add(stored.name)
+    mail = next(exchange.files.read(work.key, one) for one in kept if one.role == "packet")
+    unwrapping = Unwrapping(exchange, agency, "open", who)
+    try:
+        opened = open_packet(mail, [unwrapping.opener], judging(exchange))
+    except Refused as problem:
+        unwrapping.check()
+        raise Unavailable(problem.code, problem.vi, problem.en) from problem
+    anchors = exchange.trust.anchors()
+    return make_evidence(
+        mail, opened.content_key, opened.edxml, receipts, anchors.intermediates, anchors.crls
+    )

@@ -1,0 +1,307 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""A province as a stranger finds it: started by one command, judged by programs of others only."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import imaplib
+import json
+import shutil
+import smtplib
+import ssl
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.running import Demo, eventually
+
+
+@pytest.fixture(scope="module")
+def demo() -> Iterator[Demo]:
+    made = Demo(26000)
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def issued(demo: Demo) -> dict[str, Any]:
+    """A document that the demo's clerk of H12.02 issues to two agencies."""
+    return demo.congvan(
+        "document",
+        "issue",
+        str(demo.folder / "draft.pdf"),
+        "--agency",
+        "H12.02",
+        "--to",
+        "H12.03,H12.16.01",
+        "--kind",
+        "Thông báo",
+        "--subject",
+        "Lịch tập huấn văn thư, lưu trữ",
+        "--signer",
+        "lanhdao@sonoivu.camau.example",
+        "--clerk",
+        "canbo.vanthu@sonoivu.camau.example",
+    )
+
+
+def tls(demo: Demo) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=demo.ready["ca"])
+
+
+def port(address: str) -> int:
+    return int(address.rpartition(":")[2])
+
+
+def run(*words: str | Path, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [str(one) for one in words], capture_output=True, input=stdin, check=False, timeout=60
+    )
+
+
+def test_ready_json_says_what_design_promises(demo: Demo) -> None:
+    ready = json.loads((demo.folder / "ready.json").read_bytes())
+    assert {
+        "smtp",
+        "submission",
+        "submissions",
+        "imap",
+        "imaps",
+        "web",
+        "public",
+        "ca",
+        "tls_name",
+    } <= ready.keys()
+    assert len(ready["agencies"]) >= 12
+    assert {one["role"] for one in ready["accounts"]} == {
+        "civil-servant",
+        "clerk",
+        "leader",
+        "agency-officer",
+        "auditor",
+        "system-officer",
+    }
+    for path in (ready["ca"], ready["data_dir"], ready["config"], ready["ledger"]):
+        assert Path(path).exists(), path
+    (document, *_) = ready["documents"]
+    assert Path(document["pdf"]).read_bytes().startswith(b"%PDF-")
+    assert all(Path(key).exists() for key in document["agency_keys"].values())
+    assert set(ready["pids"]) == {"supervisor", "mail", "web", "worker", "signer", "public"}
+
+
+def test_every_account_reads_its_mail(demo: Demo) -> None:
+    for one in demo.ready["accounts"]:
+        with imaplib.IMAP4_SSL("localhost", port(demo.ready["imaps"]), ssl_context=tls(demo)) as client:
+            client.login(one["address"], one["password"])
+            status, _ = client.select("INBOX")
+            assert status == "OK"
+
+
+def test_a_letter_goes_from_one_office_to_another(demo: Demo) -> None:
+    sender, reader = demo.account("civil-servant", "H12.02"), demo.account("leader", "H12.03")
+    text = (
+        f"From: {sender['address']}\r\nTo: {reader['address']}\r\nSubject: =?utf-8?B?VGjhu60=?= mot hai ba\r\n"
+        "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\nNội dung thư\r\n"
+    ).encode()
+    with smtplib.SMTP("localhost", port(demo.ready["submission"])) as client:
+        client.starttls(context=tls(demo))
+        client.login(sender["address"], sender["password"])
+        client.sendmail(sender["address"], [reader["address"]], text, ["BODY=8BITMIME"])
+    with imaplib.IMAP4_SSL("localhost", port(demo.ready["imaps"]), ssl_context=tls(demo)) as client:
+        client.login(reader["address"], reader["password"])
+        client.select("INBOX")
+        _, found = client.search(None, "SUBJECT", '"mot hai ba"')
+        (number,) = found[0].split()
+        _, answer = client.fetch(number, "(BODY[])")
+        whole = answer[0][1]
+    letter = email.message_from_bytes(whole, policy=email.policy.default)
+    assert letter["Subject"] == "Thử mot hai ba"
+    assert "Nội dung thư" in letter.get_content()
+
+
+def test_the_clerk_sees_the_registry_mailbox(demo: Demo) -> None:
+    clerk = demo.account("clerk", "H12.03")
+    with imaplib.IMAP4("127.0.0.1", port(demo.ready["imap"])) as client:
+        client.login(clerk["address"], clerk["password"])
+        _, listed = client.list()
+        assert any(b"Shared/vanthu@sotuphap.camau.example" in one for one in listed)
+        status, _ = client.select('"Shared/vanthu@sotuphap.camau.example"')
+        assert status == "OK"
+
+
+def test_pdfsig_finds_two_valid_signatures(demo: Demo) -> None:
+    pdf = demo.ready["documents"][0]["pdf"]
+    told = run("pdfsig", pdf).stdout.decode()
+    assert told.count("Signature Validation: Signature is Valid.") == 2, told
+    assert "Total document signed" in told.split("Signature #2")[1], told
+
+
+def test_openssl_opens_the_packet_and_verifies_the_agency(demo: Demo, issued: dict[str, Any]) -> None:
+    packet = packet_of(demo, "H12.03", issued["document_id"])
+    key = demo.folder / "keys" / "H12.03.pem"
+    opened = run("openssl", "cms", "-decrypt", "-in", packet, "-recip", key)
+    assert opened.returncode == 0, opened.stderr
+    ca, crl = demo.ready["ca"], demo.folder
+    verified = run("openssl", "cms", "-verify", "-CAfile", ca, "-purpose", "any", stdin=opened.stdout)
+    assert verified.returncode == 0, verified.stderr
+    assert b"successful" in verified.stderr.lower()
+    wrong = run("openssl", "cms", "-decrypt", "-in", packet, "-recip", demo.folder / "keys" / "H12.05.pem")
+    assert wrong.returncode != 0
+    edxml = edxml_of(verified.stdout)
+    file = crl / "from-packet.edxml"
+    file.write_bytes(edxml)
+    untrusted = demo.folder / "data" / "trust" / "intermediate.pem"
+    told = run("xmlsec1", "--verify", "--trusted-pem", ca, "--untrusted-pem", untrusted, file)
+    assert told.returncode == 0, told.stderr
+    answer = demo.congvan("verify", str(file))
+    assert (answer["kind"], answer["verdict"]) == ("edxml", "TOTAL-PASSED")
+    answer = demo.congvan("verify", str(packet), "--key", str(key))
+    assert (answer["kind"], answer["verdict"], answer["encryption"]) == (
+        "packet",
+        "TOTAL-PASSED",
+        "decrypted",
+    )
+
+
+def packet_of(demo: Demo, agency: str, document_id: str) -> Path:
+    """The newest packet in an agency's registry mailbox, read by its clerk with IMAP."""
+    clerk = demo.account("clerk", agency)
+    registry = next(one["registry"] for one in demo.ready["agencies"] if one["code"] == agency)
+
+    def look() -> bytes | None:
+        with imaplib.IMAP4("127.0.0.1", port(demo.ready["imap"])) as client:
+            client.login(clerk["address"], clerk["password"])
+            client.select(f'"Shared/{registry}"')
+            _, found = client.search(None, "HEADER", "Content-Type", "authEnveloped-data")
+            numbers = found[0].split()
+            if not numbers:
+                return None
+            _, answer = client.fetch(numbers[-1], "(BODY[])")
+            return bytes(answer[0][1])
+
+    file = demo.folder / f"packet-{agency}.eml"
+    file.write_bytes(eventually(look))
+    return file
+
+
+def edxml_of(mime: bytes) -> bytes:
+    found = [
+        part.get_payload(decode=True)
+        for part in email.message_from_bytes(mime).walk()
+        if (part.get_filename() or "").endswith(".edxml")
+    ]
+    assert len(found) == 1
+    content = found[0]
+    assert isinstance(content, bytes)
+    return content
+
+
+def test_the_document_comes_back_with_receipts(demo: Demo, issued: dict[str, Any]) -> None:
+    assert issued["state"] == "sent"
+
+    def outcome(code: str) -> str:
+        told = demo.congvan("document", "status", issued["id"])
+        (one,) = [one for one in told["recipients"] if one["agency"] == code]
+        return str(one["outcome"])
+
+    eventually(lambda: "01" in codes(demo, issued["id"], "H12.03"), 30)
+    clerk = demo.account("clerk", "H12.03")["address"]
+    demo.congvan("document", "accept", issued["number"], "--agency", "H12.03", "--clerk", clerk)
+    eventually(lambda: "03" in codes(demo, issued["id"], "H12.03"), 30)
+    other = demo.account("clerk", "H12.16.01")["address"]
+    demo.congvan(
+        "document",
+        "refuse",
+        issued["document_id"],
+        "--agency",
+        "H12.16.01",
+        "--clerk",
+        other,
+        "--reason",
+        "Gửi nhầm",
+    )
+    eventually(lambda: "02" in codes(demo, issued["id"], "H12.16.01"), 30)
+    assert outcome("H12.03") != outcome("H12.16.01")
+    sent = demo.congvan("register", "show", "--agency", "H12.02", "--register", "outgoing")["items"]
+    assert any(row["number"] == issued["number"] and row["state"] == "issued" for row in sent)
+    came = demo.congvan("register", "show", "--agency", "H12.03", "--register", "incoming")["items"]
+    assert any(issued["number"] in json.dumps(row, ensure_ascii=False) for row in came)
+
+
+def codes(demo: Demo, document: str, agency: str) -> set[str]:
+    """The status codes proved for one recipient."""
+    told = demo.congvan("document", "status", document)
+    (one,) = [one for one in told["recipients"] if one["agency"] == agency]
+    return {event.get("status", "") for event in one["evidence"] if event["proved"]}
+
+
+def test_evidence_is_one_file_that_anybody_can_verify(demo: Demo, issued: dict[str, Any]) -> None:
+    file = demo.folder / "evidence"
+    demo.congvan("document", "evidence", issued["id"], "--output", str(file))
+    answer = demo.congvan("verify", str(file))
+    assert (answer["kind"], answer["verdict"]) == ("evidence", "TOTAL-PASSED")
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    assert demo.run("verify", str(file)).returncode == 1
+
+
+def test_the_ledger_is_proved_and_one_byte_is_found(
+    demo: Demo, issued: dict[str, Any], tmp_path: Path
+) -> None:
+    assert issued["id"]
+    eventually(lambda: demo.congvan("status")["ledger_pending"] == 0)
+    report = demo.congvan("audit", "verify")
+    assert report["ok"]
+    assert report["size"] > 50
+    copy = tmp_path / "ledger"
+    shutil.copytree(demo.ready["ledger"], copy)
+    entries = sorted(path for path in (copy / "tile" / "entries").rglob("*") if path.is_file())
+    data = bytearray(entries[0].read_bytes())
+    data[200] ^= 1
+    entries[0].write_bytes(data)
+    done = demo.run("audit", "verify", str(copy), "--json")
+    assert done.returncode == 1
+    told = json.loads(done.stdout)
+    assert not told["ok"]
+    assert told["problems"][0]["index"] is not None
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["document", "issue", "/dev/null", "--to", "H12.03"], 1),
+        (["document", "issue", "draft.pdf", "--to", "H99.99"], 1),
+    ],
+)
+def test_what_cannot_be_issued_is_refused_and_nothing_is_half_done(
+    demo: Demo, words: list[str], code: int
+) -> None:
+    before = demo.congvan("register", "show", "--agency", "H12.05", "--register", "outgoing")["items"]
+    words = [str(demo.folder / one) if one == "draft.pdf" else one for one in words]
+    rest = ["--agency", "H12.05", "--kind", "Thông báo", "--subject", "x"]
+    rest += [
+        "--signer",
+        "lanhdao@sotaichinh.camau.example",
+        "--clerk",
+        "canbo.vanthu@sotaichinh.camau.example",
+    ]
+    done = demo.run(*words, *rest, "--json")
+    assert done.returncode == code, done.stdout + done.stderr
+    told = json.loads(done.stdout)
+    assert told["vi"]
+    assert told["en"]
+    assert demo.congvan("register", "show", "--agency", "H12.05", "--register", "outgoing")["items"] == before
+
+
+def test_the_pages_answer(demo: Demo) -> None:
+    for path, there in (("/health", b""), ("/sign-in", b"password")):
+        with urllib.request.urlopen(demo.ready["web"] + path, context=tls(demo)) as answer:
+            assert answer.status == 200
+            assert there in answer.read()
