@@ -32,6 +32,7 @@ from exchange.trust.directory import TrustDirectory
 from mailserver.accounts import passwords
 from mailserver.accounts.changes import NewAccount, NewAgency, add_account, add_agency
 from mailserver.delivery import Incoming, Recipient
+from mailserver.message.fields import address_field, text_field
 from mailserver.store import mailboxes
 
 _LONGEST_SOCKET_FOLDER = 80
@@ -189,17 +190,17 @@ async def _letters(parts: Installation) -> None:
     """A few ordinary letters between offices, so that no inbox is empty."""
     everybody = [one for one in parts.accounts.all() if one.role != "registry"]
     for sender, subject, text in _LETTERS:
-        letter = EmailMessage(policy=SMTP)
         account = parts.accounts.by_address(sender)
         assert account is not None
-        letter["From"] = f"{account.name} <{sender}>"
-        letter["To"] = "Các cơ quan trong tỉnh <tatca@sotttt.camau.example>"
-        letter["Subject"] = subject
+        head = address_field("From", [(account.name, sender)])
+        head += address_field("To", [("Các cơ quan trong tỉnh", "tatca@sotttt.camau.example")])
+        head += text_field("Subject", subject)
+        letter = EmailMessage(policy=SMTP)
         letter["Date"] = format_datetime(to_local(now_us()))
         letter["Message-ID"] = make_msgid(domain=sender.partition("@")[2])
         letter.set_content(text)
         receivers = tuple(Recipient(one.address) for one in everybody if one.address != sender)
         sent = parts.store.find_use(account.ref, "\\Sent")
         await parts.delivery.deliver(
-            Incoming(sender, receivers, bytes(letter), "page", account=account, sent_copy=sent)
+            Incoming(sender, receivers, head + bytes(letter), "page", account=account, sent_copy=sent)
         )

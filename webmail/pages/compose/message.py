@@ -15,6 +15,7 @@ from email.utils import format_datetime
 
 from config.clock import VIETNAM
 from mailserver.accounts.model import domain_of
+from mailserver.message.fields import address_field, text_field
 from webmail.pages.compose.forms import BadRecipient, Upload
 
 _WIRE = email.policy.SMTP.clone(cte_type="7bit", max_line_length=76)
@@ -45,22 +46,23 @@ class Content:
 
 def built(content: Content, host: str) -> bytes:
     """The message's bytes with its trace field in front. Raises `BadRecipient`."""
-    made = EmailMessage(policy=_WIRE)
     now = datetime.now(VIETNAM)
-    made["From"] = [_address(content.sender)]
+    head = [
+        f"Received: by {host} (web) with HTTP;\r\n\t{format_datetime(now)}\r\n".encode("ascii"),
+        address_field("From", [_person(content.sender)]),
+    ]
     if content.to:
-        made["To"] = [_address(one) for one in content.to]
+        head.append(address_field("To", map(_person, content.to)))
     if content.cc:
-        made["Cc"] = [_address(one) for one in content.cc]
-    made["Subject"] = content.subject
+        head.append(address_field("Cc", map(_person, content.cc)))
+    head.append(text_field("Subject", content.subject))
+    made = EmailMessage(policy=_WIRE)
     made["Date"] = now
     made["Message-ID"] = f"<{secrets.token_hex(16)}@{domain_of(content.sender[1])}>"
     if content.thread is not None:
         known = [*content.thread.references, content.thread.message_id]
         made["In-Reply-To"] = content.thread.message_id
-        made["References"] = (
-            "\r\n ".join(known[-_MOST_REFERENCES:]) if len(known) == 1 else " ".join(known[-30:])
-        )
+        made["References"] = " ".join(known[-_MOST_REFERENCES:])
     made.set_content(
         content.body, charset="utf-8", cte=None if content.body.isascii() else "quoted-printable"
     )
@@ -70,17 +72,24 @@ def built(content: Content, host: str) -> bytes:
         if main in ("message", "multipart", "text"):
             main, sub = "application", "octet-stream"
         made.add_attachment(one.data, maintype=main, subtype=sub, filename=one.name)
-    trace = f"Received: by {host} (web) with HTTP;\r\n\t{format_datetime(now)}\r\n"
-    return trace.encode("ascii") + made.as_bytes()
+    return b"".join(head) + made.as_bytes()
 
 
-def _address(person: tuple[str, str]) -> Address:
+def _person(person: tuple[str, str]) -> tuple[str, str]:
+    """The same, once the standard library's parser took the address."""
     name, address = person
     try:
-        return Address(display_name=name, addr_spec=address)
-    except (ValueError, IndexError) as problem:  # the standard library's parser raises both
+        Address(display_name=name, addr_spec=address)
+    except (ValueError, IndexError) as problem:  # that parser raises both
         raise BadRecipient(
             "bad-address",
             f"Địa chỉ {address} viết chưa đúng.",
             f"The address {address} is not written correctly.",
         ) from problem
+    if not address.isascii():
+        raise BadRecipient(
+            "bad-address",
+            f"Địa chỉ {address} có chữ có dấu; hãy dùng địa chỉ không dấu.",
+            f"The address {address} has letters outside ASCII; please use a plain one.",
+        )
+    return person
