@@ -104,7 +104,7 @@ def served(small_province: Province, tmp_path: Path) -> Iterator[Served]:
     loop.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     """The system's Chromium (`make test` installs it)."""
     with sync_playwright() as playwright:
