@@ -6,9 +6,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from cryptography.x509 import load_der_x509_certificate
+
 from config.clock import from_datetime
 from exchange.documents import records
 from exchange.documents.model import Document, Happened
+from exchange.trust.subject import subject_of
 from exchange.trust.verdict import PASSED, SignatureVerdict, Verdict, advice, meaning_of
 from policy.ledger.entries import PendingId, index_of
 from policy.rights import may, relation
@@ -103,8 +106,15 @@ def _signature(one: SignatureVerdict) -> Signature:
         told.append(t(f"document.revocation-{one.revocation}"))
     else:
         told.append(advice(one.sub_indication, current()) or meaning_of(one.verdict, current()))
+    if _file_approved(one):
+        told.append(t("document.file-approved"))
     where = one.organisation if one.organisation and one.organisation != one.signer else ""
     return Signature(kind, icon, f"{one.signer}, {where}" if where else one.signer, " ".join(told))
+
+
+def _file_approved(one: SignatureVerdict) -> bool:
+    """Whether the key is one of a demo, approved by file: shown with every verdict (DESIGN 4.15)."""
+    return bool(one.certificate) and subject_of(load_der_x509_certificate(one.certificate)).file_approved
 
 
 def receivers(document: Document, happened: list[Happened]) -> list[Receiver]:
