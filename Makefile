@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DIR ?= demo
 ROOMS := config policy mailserver exchange webmail congvan
 
-.PHONY: help install install-dev debian demo test check lint lock build-check bench-target bench-target-stop
+.PHONY: help docs install install-dev debian demo test check lint lock build-check bench-target bench-target-stop
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -18,6 +18,9 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	$(BIN)/python -m pip --disable-pip-version-check install -q --require-hashes -r requirements.lock
 	$(BIN)/python -m pip --disable-pip-version-check install -q --no-deps --no-build-isolation -e .
 	touch $@
+
+docs: install ## writes docs/rules.md anew
+	cd / && $(CURDIR)/$(BIN)/congvan rules list --markdown > $(CURDIR)/docs/rules.md
 
 install-dev: $(VENV)/.installed-dev
 

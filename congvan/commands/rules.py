@@ -25,6 +25,7 @@ def register(subparsers: Any) -> None:
         metavar="ACT", required=True
     )
     listing = commands.add_parser("list", help="all rules with their basis, dates and severity")
+    listing.add_argument("--markdown", action="store_true", help="as docs/rules.md")
     listing.set_defaults(run=list_rules)
     explain = commands.add_parser("explain", help="one rule in words")
     explain.add_argument("id", metavar="ID")
@@ -39,8 +40,26 @@ def list_rules(args: argparse.Namespace) -> int:
     """Every period of every rule, in the order of judging."""
     items = [_described(one) for one in open_rulebook(optional_settings(args)).holdings]
     lines = [f"{one['id']:10} {_moments(one['moments']):34} {one['vi']}" for one in items]
-    emit(args, {"items": items}, "\n".join(lines))
+    emit(args, {"items": items}, markdown(items) if args.markdown else "\n".join(lines))
     return 0
+
+
+def markdown(items: list[dict[str, Any]]) -> str:
+    """``docs/rules.md``."""
+    lines = [
+        "# The rules that are asked",
+        "",
+        "Written by `congvan rules list --markdown` from `policy/rules/` and `config/rulebook.toml`; do not edit. A basis",
+        "shows its status: *căn cứ chưa đối chiếu* (unconfirmed), *quy tắc của hệ thống* (our own).",
+        "",
+        "| id | rule | when: severity | in force | basis |",
+        "|---|---|---|---|---|",
+    ]
+    for one in items:
+        period = f"{one['from'] or '…'} – {one['to'] or '…'}"
+        cells = (one["id"], f"{one['en']}<br>*{one['vi']}*", _moments(one["moments"]), period, one["basis"])
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
 
 
 def explain_rule(args: argparse.Namespace) -> int:

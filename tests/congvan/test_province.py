@@ -305,3 +305,93 @@ def test_the_pages_answer(demo: Demo) -> None:
         with urllib.request.urlopen(demo.ready["web"] + path, context=tls(demo)) as answer:
             assert answer.status == 200
             assert there in answer.read()
+
+
+def test_mutt_sends_through_submission(demo: Demo, tmp_path: Path) -> None:
+    sender, reader = demo.account("civil-servant", "H12.15"), demo.account("clerk", "H12.05")
+    settings = tmp_path / "muttrc"
+    settings.write_text(
+        f'set smtp_url = "smtps://{sender["address"]}@localhost:{port(demo.ready["submissions"])}/"\n'
+        f'set smtp_pass = "{sender["password"]}"\n'
+        f'set ssl_ca_certificates_file = "{demo.ready["ca"]}"\n'
+        f'set from = "{sender["address"]}"\n'
+        'set use_from = yes\nset copy = no\nset record = ""\nset charset = utf-8\n'
+        'set smtp_authenticators = "plain"\n',
+        encoding="utf-8",
+    )
+    done = run(
+        "mutt", "-n", "-F", settings, "-s", "Thư gửi từ mutt", reader["address"], stdin="Nội dung\n".encode()
+    )
+    assert done.returncode == 0, done.stderr.decode()
+
+    def arrived() -> str | None:
+        with imaplib.IMAP4_SSL("localhost", port(demo.ready["imaps"]), ssl_context=tls(demo)) as client:
+            client.login(reader["address"], reader["password"])
+            client.select("INBOX", readonly=True)
+            _, found = client.search(None, "FROM", sender["address"])
+            if not found[0]:
+                return None
+            _, answer = client.fetch(found[0].split()[-1], "(BODY[])")
+            return str(email.message_from_bytes(answer[0][1], policy=email.policy.default)["Subject"])
+
+    assert eventually(arrived) == "Thư gửi từ mutt"
+
+
+def test_a_packet_is_opened_for_the_clerk_and_for_nobody_else(
+    demo: Demo, issued: dict[str, Any], tmp_path: Path
+) -> None:
+    packet = packet_of(demo, "H12.03", issued["document_id"])
+    opened = demo.congvan(
+        "document", "open", str(packet), "--agency", "H12.03", "--output", str(tmp_path / "out")
+    )
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert any(name.endswith(".pdf") for name in names), opened
+    assert any(name.endswith(".edxml") for name in names)
+    other = demo.run(
+        "document", "open", str(packet), "--agency", "H12.05", "--output", str(tmp_path / "no"), "--json"
+    )
+    assert other.returncode == 1
+    assert not (tmp_path / "no").exists() or list((tmp_path / "no").iterdir()) == []
+
+
+def test_what_was_tampered_with_is_named(demo: Demo, issued: dict[str, Any], tmp_path: Path) -> None:
+    packet = packet_of(demo, "H12.03", issued["document_id"])
+    text = packet.read_bytes()
+    middle = text.index(b"\r\n\r\n") + 3000
+    changed = tmp_path / "changed.eml"
+    changed.write_bytes(
+        text[:middle] + (b"A" if text[middle : middle + 1] != b"A" else b"B") + text[middle + 1 :]
+    )
+    done = demo.run("verify", str(changed), "--key", str(demo.folder / "keys" / "H12.03.pem"), "--json")
+    assert done.returncode == 1
+    told = json.loads(done.stdout)
+    assert told["verdict"] in ("TOTAL-FAILED", "UNREADABLE", "INDETERMINATE")
+    assert told["reason"]
+    pdf = Path(demo.ready["documents"][0]["pdf"]).read_bytes()
+    for place in (len(pdf) // 3, len(pdf) // 2, len(pdf) - 40):
+        broken = tmp_path / "broken.pdf"
+        broken.write_bytes(pdf[:place] + bytes([pdf[place] ^ 1]) + pdf[place + 1 :])
+        done = demo.run("verify", str(broken), "--json")
+        assert done.returncode == 1, place
+        assert json.loads(done.stdout)["verdict"] != "TOTAL-PASSED"
+
+
+def test_rules_speak_at_the_door_with_their_basis(demo: Demo) -> None:
+    sender, reader = demo.account("civil-servant", "H12.15"), demo.account("clerk", "H12.05")
+    with smtplib.SMTP_SSL("localhost", port(demo.ready["submissions"]), context=tls(demo)) as client:
+        client.login(sender["address"], sender["password"])
+        secret = (
+            f"From: {sender['address']}\r\nTo: {reader['address']}\r\nSubject: x\r\n"
+            "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\nTỐI MẬT\r\nabc\r\n"
+        ).encode()
+        with pytest.raises(smtplib.SMTPDataError) as refused:
+            client.sendmail(sender["address"], [reader["address"]], secret)
+        assert refused.value.smtp_code == 550
+        assert b"R-CON-03" in refused.value.smtp_error
+        client.mail(sender["address"])
+        client.rcpt("nguoidan@gmail.com")
+        code, words = client.data(
+            f"From: {sender['address']}\r\nTo: nguoidan@gmail.com\r\nSubject: x\r\n\r\nabc\r\n".encode()
+        )
+        assert code == 250
+        assert b"R-MAIL-01" in words

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import imaplib
-import shutil
 import ssl
 import subprocess
 from datetime import UTC, datetime
@@ -13,7 +12,6 @@ from pathlib import Path
 
 import aioimaplib
 import imapclient
-import pytest
 
 from tests.mailserver.imap.conftest import Served, message
 
@@ -109,7 +107,6 @@ def test_aioimaplib(served: Served, password: str) -> None:
     asyncio.run(talk())
 
 
-@pytest.mark.skipif(shutil.which("mbsync") is None, reason="mbsync is not installed")
 def test_mbsync(served: Served, password: str, tmp_path: Path) -> None:
     """mbsync: all mail down, a new one and a deletion up, a deletion down, then nothing to do."""
     served.fill(4)
@@ -149,7 +146,6 @@ def test_mbsync(served: Served, password: str, tmp_path: Path) -> None:
     assert (again.highestmodseq, again.uidnext) == before
 
 
-@pytest.mark.skipif(shutil.which("mutt") is None, reason="mutt is not installed")
 def test_mutt(served: Served, password: str, tmp_path: Path) -> None:
     """mutt in batch: opens the inbox, flags, saves (moves) one message into a folder, deletes one."""
     served.fill(3)
