@@ -11,10 +11,13 @@ import asyncio
 import contextlib
 import os
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 _LIMIT = 256
+_TICK_NS = 100_000_000
+"""Two changes of a folder within a tick of the file system's clock may show one time."""
 Listener = Callable[[str, str], None]
 
 
@@ -27,15 +30,12 @@ class Wake:
         self._own: Path | None = None
         self._socket: socket.socket | None = None
         self._listeners: list[Listener] = []
+        self._known: tuple[int, list[str]] = (0, [])
 
     def publish(self, topic: str, key: str = "") -> None:
         """Tell every listener that ``topic`` changed at ``key``. Never blocks, never raises."""
         message = f"{topic} {key}".encode()[:_LIMIT]
-        try:
-            names = [name for name in os.listdir(self._folder) if name.endswith(".wake")]
-        except OSError:
-            return
-        for name in names:
+        for name in self._listening():
             path = self._folder / name
             try:
                 self._sender.sendto(message, str(path))
@@ -43,6 +43,18 @@ class Wake:
                 path.unlink(missing_ok=True)  # its process is gone
             except OSError:
                 continue
+
+    def _listening(self) -> list[str]:
+        """Names of the listeners' sockets; the folder is read again when something in it changed."""
+        try:
+            changed = os.stat(self._folder).st_mtime_ns
+            if changed != self._known[0]:
+                names = [name for name in os.listdir(self._folder) if name.endswith(".wake")]
+                settled = time.time_ns() - changed > _TICK_NS
+                self._known = (changed if settled else 0, names)
+        except OSError:
+            return []
+        return self._known[1]
 
     def subscribe(self, listener: Listener) -> None:
         """Call ``listener(topic, key)`` in the event loop for each wake-up, once `start` ran."""

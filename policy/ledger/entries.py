@@ -9,16 +9,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NewType
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from config.clock import now_us
 from config.refusal import Refused
 from config.seal import Seal
+from config.statement import Statement
 from policy.ledger import schema
 from policy.ledger.leaf import JSON, NONCE_BYTES, canonical, commit, decode, valid_kind
 
-_NEW_DETAIL = insert(schema.detail)
-_NEW_PENDING = insert(schema.pending)
+_NEW_DETAIL = Statement(
+    insert(schema.detail)
+    .values(subject_digest=bindparam("subject_digest"), sealed=bindparam("sealed"))
+    .returning(schema.detail.c.detail)
+)
+_NEW_PENDING = Statement(
+    insert(schema.pending).values(
+        {one.name: bindparam(one.name) for one in schema.pending.columns if one.name != "id"}
+    )
+)
 
 PendingId = NewType("PendingId", int)
 """Names an entry from the moment it is recorded; `index_of` gives its index once it is sequenced."""
@@ -75,19 +84,17 @@ def record(
     commitment = commit(nonce, content)
     digest = subject_digest(seal, subject)
     sealed = seal.seal(nonce + content, aad=commitment)
-    key = conn.execute(_NEW_DETAIL, {"subject_digest": digest, "sealed": sealed}).inserted_primary_key
-    if key is None:
+    row = _NEW_DETAIL.first(conn, subject_digest=digest, sealed=sealed)
+    if row is None:
         raise RuntimeError("the database gave no id for a ledger detail")
-    number = int(key[0])
-    conn.execute(
-        _NEW_PENDING,
-        {
-            "kind": kind,
-            "at_us": now_us() if at_us is None else at_us,
-            "commitment": commitment,
-            "detail": number,
-            "subject_digest": digest,
-        },
+    number = int(row[0])
+    _NEW_PENDING(
+        conn,
+        kind=kind,
+        at_us=now_us() if at_us is None else at_us,
+        commitment=commitment,
+        detail=number,
+        subject_digest=digest,
     )
     return PendingId(number)
 

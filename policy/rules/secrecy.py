@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 
 from policy.basis import L29, OWN, QD28, read
 from policy.facts import DocumentFacts, Facts, MailFacts
@@ -36,7 +37,9 @@ def _texts(facts: Facts) -> Iterator[str]:
         yield one.filename.rpartition(".")[0] or one.filename
 
 
+@lru_cache(maxsize=2)
 def _mark(facts: Facts) -> str | None:
+    """The first mark; several rules ask for that of the same facts, one after the other."""
     return next((mark for mark in map(find_mark, _texts(facts)) if mark is not None), None)
 
 
