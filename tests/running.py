@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import json
+import secrets
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -17,9 +19,9 @@ from typing import Any
 class Demo:
     """A detached demo in a temporary folder. ``ready`` is its ready.json."""
 
-    def __init__(self, base_port: int) -> None:
+    def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="cvdemo"))
-        self.base_port = base_port
+        self.base_port = free_base_port()
         self.ready: dict[str, Any] = {}
 
     def start(self) -> None:
@@ -69,6 +71,23 @@ class Demo:
     def reread(self) -> None:
         """Read ready.json anew (process ids change when a role is started again)."""
         self.ready = json.loads((self.folder / "ready.json").read_bytes())
+
+
+def free_base_port() -> int:
+    """A base port whose seven ports nobody listens on, so that several runs share a machine."""
+    while True:
+        base = 20_000 + 1000 * secrets.randbelow(12)
+        if all(_free(base + offset) for offset in (25, 143, 443, 444, 465, 587, 993)):
+            return base
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as one:
+        try:
+            one.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def eventually(look: Callable[[], Any], seconds: float = 20.0) -> Any:

@@ -23,7 +23,7 @@ from tests.running import Demo, eventually
 
 @pytest.fixture(scope="module")
 def demo() -> Iterator[Demo]:
-    made = Demo(26000)
+    made = Demo()
     made.start()
     yield made
     made.stop()

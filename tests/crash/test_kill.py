@@ -22,7 +22,7 @@ _KILLS = 4
 
 @pytest.fixture(scope="module")
 def demo() -> Iterator[Demo]:
-    made = Demo(24000)
+    made = Demo()
     made.start()
     yield made
     made.stop()
