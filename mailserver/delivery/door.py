@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""`Delivery`: plan, examine, judge, one transaction, wake up.
+
+`Delivery.deliver` returns only when everything it acknowledges is durable: blob, message rows, change
+rows, outbound rows and ledger entries commit together or not at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+
+from config.refusal import Refused
+from mailserver.accounts import Accounts
+from mailserver.delivery import judge, plan, spread
+from mailserver.delivery.commit import Commit, Examined
+from mailserver.delivery.incoming import Incoming, Outcome
+from mailserver.delivery.plan import Whose
+from mailserver.store import Store, blobs
+from policy.rulebook import Rulebook
+
+_INLINE = 32 * 1024
+"""Messages up to this size are examined in the event loop's thread: cheaper than handing them over."""
+
+
+class Delivery:
+    """Delivers into the store of one installation. Use from one event loop."""
+
+    def __init__(self, store: Store, accounts: Accounts, rulebook: Rulebook, max_bytes: int) -> None:
+        self.store = store
+        self.accounts = accounts
+        self.rulebook = rulebook
+        self.max_bytes = max_bytes
+        self._transaction = Commit(store)
+        self._spreading: asyncio.Task[None] | None = None
+
+    def recipient(self, address: str) -> Whose:
+        """What an address is to us, for the answer to RCPT."""
+        return plan.whose(self.accounts, address)
+
+    async def deliver(self, incoming: Incoming) -> Outcome:
+        """Accept a message: when this returns, it is durable.
+
+        Raises `Refused` with the rule's id when the rules hold or block it, for an unknown recipient, a
+        From that is not the sender's, or a message too large; `Unavailable` when it can't be stored now.
+        """
+        if len(incoming.data) > self.max_bytes:
+            raise Refused(
+                "message-too-large",
+                f"Thư lớn hơn {self.max_bytes // (1024 * 1024)} MB. Gửi tệp lớn bằng liên kết.",
+                f"The message is larger than {self.max_bytes // (1024 * 1024)} MB. Send large files as a link.",
+            )
+        planned = plan.plan(self.accounts, incoming)
+        if len(incoming.data) <= _INLINE:
+            examined = self._examine(incoming)
+        else:
+            examined = await asyncio.to_thread(self._examine, incoming)
+        decision, quarantined = examined.decision, False
+        if decision is not None and decision.verdict in ("hold", "block"):
+            if incoming.door != "mx" or decision.verdict == "block":
+                await self.store.database.commit(
+                    lambda conn: self._transaction.note_refusal(conn, incoming, decision, examined.digest)
+                )
+                raise judge.refusal_of(decision)
+            planned, quarantined = plan.quarantine(self.accounts), True
+        outcome = await self.store.database.commit(
+            lambda conn: self._transaction.put(conn, incoming, planned, examined, quarantined=quarantined)
+        )
+        if outcome.spread:
+            self._spreading = asyncio.create_task(self.spread_all(), name="spread")
+        return outcome
+
+    async def spread_all(self) -> None:
+        """Finish spreading letters to many mailboxes, also after a crash (DESIGN 4.2)."""
+        while await self.store.database.commit(lambda conn: spread.one_slice(conn, self.store)):
+            pass
+
+    def _examine(self, incoming: Incoming) -> Examined:
+        """All that needs the bytes and no database: scan, seal, whose From it is, what the rules say."""
+        data = incoming.data
+        prepared = blobs.prepare(self.store.seal, data)
+        judge.check_from(self.accounts, incoming, prepared.summary)
+        decision = judge.decide(self.accounts, self.rulebook, incoming, data, prepared.summary)
+        return Examined(prepared, hashlib.sha256(data).hexdigest(), decision)
