@@ -318,10 +318,10 @@ def attachment_facts(packet: DocumentPacket) -> tuple[told.Attachment, ...]:
 
 
 def signature_facts(lines: Iterable[SignatureVerdict]) -> tuple[told.SignatureFacts, ...]:
-    """Signatures of a PDF as they were judged; time-stamps on their own are left out."""
+    """Signatures of a PDF as they were judged; time-stamps on their own and initials are left out."""
     found = []
     for one in lines:
-        if one.role == "timestamp":
+        if one.role == "timestamp" or one.initials:
             continue
         subject = subject_of(x509.load_der_x509_certificate(one.certificate)) if one.certificate else None
         found.append(

@@ -76,7 +76,7 @@ class Operations:
         digest = _bytes(request, "prepared_digest", 32)
         attributes = _bytes(request, "signed_attrs")
         key, mode = self._store.elliptic(name)
-        signed_attributes.check(attributes, digest, with_time=False)
+        signed_attributes.check(attributes, digest, with_time=False, initials=approval.purpose == "initial")
         _same_mode(mode, approval.mode)
         if not _DIGEST.fullmatch(approval.document) or approval.by.lower() != address:
             raise _approval_incomplete()

@@ -31,7 +31,8 @@ class PersonApproval:
     """A person said yes to signing one document.
 
     ``id`` is unique and used for one prepared file; ``document`` is the SHA-256 (hex) of the draft the
-    person saw; ``at`` is µs UTC; ``mode`` must be the key's approval mode.
+    person saw; ``at`` is µs UTC; ``mode`` must be the key's approval mode. ``purpose``: ``sign``, or
+    ``initial`` (ký nháy). ``proof``: the passkey's yes, JSON (`exchange.signing.phone.approval`).
     """
 
     id: str
@@ -39,6 +40,8 @@ class PersonApproval:
     document: str
     at: int
     mode: str = "file"
+    purpose: str = "sign"
+    proof: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class SealApproval:
     template: str
     at: int
     mode: str = "file"
+    proof: str = ""
 
 
 @dataclass(frozen=True, slots=True)

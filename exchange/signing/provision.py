@@ -109,7 +109,7 @@ def add_agency(
         agency=agency.name,
         code=agency.code,
         address=agency.registry,
-        file_approved=approval == "file",
+        approval=approval,
     )
     encrypts = ca.agency_encryption_certificate(
         issuing, opening.public_key(), agency=agency.name, code=agency.code, address=agency.registry
@@ -134,7 +134,7 @@ def add_person(
         title=person.title,
         name=person.name,
         address=person.address,
-        file_approved=approval == "file",
+        approval=approval,
     )
     directory.put_person(person.address, [certificate, issuing.certificate])
 

@@ -18,12 +18,24 @@ MAX_ATTRIBUTES = 16 * 1024
 _SIGNING_TIME = "signing_time"
 
 
-def check(attributes: bytes, digest: bytes, *, with_time: bool) -> None:
+INITIALS = bytes.fromhex("300d060b2a864886f70d0109100606")
+"""CommitmentTypeIndication proof-of-creation (RFC 5126 §5.11.1): who initials (ký nháy) answers for the draft
+but does not approve it, so initials can't stand for the competent person's signature."""
+
+
+def check(attributes: bytes, digest: bytes, *, with_time: bool, initials: bool = False) -> None:
     """Raises `Refused` unless ``attributes`` (DER, SET OF) sign exactly ``digest`` (SHA-256) as data.
 
     ``with_time``: whether a signing-time attribute must be there (packet) or must not (PDF).
+    ``initials``: whether the attributes must say that they are initials, or must not.
     """
     found = _read(attributes)
+    if (found.get(_COMMITMENT) == INITIALS) is not initials or (not initials and _COMMITMENT in found):
+        raise _no(
+            "attributes-not-fit",
+            "Ký nháy và ký chính thức không thay được cho nhau.",
+            "Initials and a signature can't stand for one another.",
+        )
     said = found.get("message_digest")
     if not isinstance(said, bytes) or not hmac.compare_digest(said, digest):
         raise _no(
@@ -57,16 +69,19 @@ def _read(attributes: bytes) -> dict[str, Any]:
     try:
         parsed = cms.CMSAttributes.load(attributes, strict=True)
         for one in parsed:
-            name = one["type"].native
+            name = _COMMITMENT if one["type"].dotted == _COMMITMENT else one["type"].native
             if name in found or len(one["values"]) != 1:
                 raise _malformed()
             found[name] = one["values"][0].native if name in _WANTED else True
+            if name == _COMMITMENT:
+                found[name] = one["values"][0].dump()
     except (ValueError, TypeError, KeyError):
         raise _malformed() from None
     return found
 
 
 _WANTED = ("content_type", "message_digest")
+_COMMITMENT = "1.2.840.113549.1.9.16.2.16"
 
 
 def _malformed() -> Refused:

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from exchange.trust.subject import FILE_APPROVED
+from exchange.trust.subject import APPROVALS
 
 CRL_LIFE = timedelta(days=7)
 _CLOCK_SLACK = timedelta(hours=1)
@@ -78,14 +78,14 @@ def person_certificate(
     title: str,
     name: str,
     address: str,
-    file_approved: bool = False,
+    approval: str = "",
     now: datetime | None = None,
 ) -> x509.Certificate:
     """The certificate of a person: ``C=VN, O=<agency>, title=<post>, CN=<name>``, 2 years."""
     subject = _name(organisation=agency, title=title, common_name=name)
     builder = _issued_builder(authority, subject, public_key, now, 2 * _YEAR)
     builder = _with_addresses(_with_key_usage(builder, "digital_signature", "content_commitment"), [address])
-    return _with_policy(builder, file_approved).sign(authority.key, hashes.SHA256())
+    return _with_policy(builder, approval).sign(authority.key, hashes.SHA256())
 
 
 def agency_signing_certificate(
@@ -95,14 +95,14 @@ def agency_signing_certificate(
     agency: str,
     code: str,
     address: str,
-    file_approved: bool = False,
+    approval: str = "",
     now: datetime | None = None,
 ) -> x509.Certificate:
     """The certificate of an agency's seal: ``C=VN, O=CN=<agency>, serialNumber=<code>``, 2 years."""
     subject = _name(organisation=agency, common_name=agency, code=code)
     builder = _issued_builder(authority, subject, public_key, now, 2 * _YEAR)
     builder = _with_addresses(_with_key_usage(builder, "digital_signature", "content_commitment"), [address])
-    return _with_policy(builder, file_approved).sign(authority.key, hashes.SHA256())
+    return _with_policy(builder, approval).sign(authority.key, hashes.SHA256())
 
 
 def agency_encryption_certificate(
@@ -249,12 +249,11 @@ def _with_addresses(builder: x509.CertificateBuilder, addresses: Sequence[str]) 
     return builder.add_extension(x509.SubjectAlternativeName(names), False) if names else builder
 
 
-def _with_policy(builder: x509.CertificateBuilder, file_approved: bool) -> x509.CertificateBuilder:
-    if not file_approved:
+def _with_policy(builder: x509.CertificateBuilder, approval: str) -> x509.CertificateBuilder:
+    if approval not in APPROVALS:
         return builder
-    return builder.add_extension(
-        x509.CertificatePolicies([x509.PolicyInformation(FILE_APPROVED, None)]), False
-    )
+    policy = x509.PolicyInformation(APPROVALS[approval], None)
+    return builder.add_extension(x509.CertificatePolicies([policy]), False)
 
 
 def _key_usage(*bits: str) -> x509.KeyUsage:

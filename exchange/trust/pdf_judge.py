@@ -157,18 +157,51 @@ def _together(found: list[Found]) -> Verdict:
     signed = [one.verdict for one in found if one.verdict.role != "timestamp"]
     outcome = worst(one.verdict for one in signed)
     sealed = bool(signed) and signed[-1].role == "organisation"
+    attached = sealed and all(_is_attachment(one) for one in found if one.verdict.role != "timestamp")
     sealing = [one.sub_indication for one in signed if one.sub_indication in _OF_THE_SEAL]
     named = sealing[0] if sealing else first_sub_indication(signed)
-    official = outcome == PASSED and sealed
+    official = outcome == PASSED and sealed and not attached
     if outcome == PASSED:
-        reason = (
-            "signed by a person and sealed by the organisation" if official else "signed by a person only"
-        )
+        reason = _said(signed, sealed, attached)
     else:
         reason = f"{named}: {advice(named, 'en')}"
-    if any(one.subject is not None and one.subject.file_approved for one in found):
+    modes = {one.subject.approval for one in found if one.subject is not None and one.subject.approval}
+    if "file" in modes:
         reason += " (demo keys, approved by file)"
+    elif modes:
+        reason += f" (approved by {', '.join(sorted(modes))})"
     return Verdict("pdf", outcome, reason, official=official, signatures=_listed(found), sub_indication=named)
+
+
+def _said(signed: list[SignatureVerdict], sealed: bool, attached: bool) -> str:
+    """What sound signatures amount to."""
+    if attached:
+        return "an attachment or copy, sealed by the organisation"
+    people = [one for one in signed if one.role == "person" and not one.initials]
+    if not people:
+        return "initialled only, not signed yet"
+    if not sealed:
+        return "signed by a person only"
+    seals = sum(one.role == "organisation" for one in signed)
+    if len(people) == 1 and seals == 1:
+        return "signed by a person and sealed by the organisation"
+    return f"signed by {len(people)} person(s) and sealed by {seals} organisation(s)"
+
+
+def _is_attachment(one: Found) -> bool:
+    """The organisation's mark on an attachment or copy in a file of its own (ND30/2020 App. I, II.8.b)."""
+    return one.field == "phu_luc" and one.verdict.role == "organisation"
+
+
+def _only_seals_follow(one: Found, after: list[Found]) -> bool:
+    """A joint document: what came after were the seals that this one's lock left open, the last over all."""
+    signed = [other for other in after if other.verdict.role != "timestamp"]
+    return (
+        bool(signed)
+        and not one.verdict.changed_after
+        and all(other.verdict.role == "organisation" for other in signed)
+        and signed[-1].verdict.covers_whole_file
+    )
 
 
 def _ordered(found: list[Found]) -> list[Found]:
@@ -179,7 +212,7 @@ def _ordered(found: list[Found]) -> list[Found]:
         if verdict.role == "organisation":
             after = found[place + 1 :]
             named = _order(one, found[:place], after)
-            changed = not verdict.covers_whole_file
+            changed = not verdict.covers_whole_file and not _only_seals_follow(one, after)
             if not named and changed:
                 named = "CHANGED_AFTER_SEAL"
             if named and (verdict.verdict != FAILED or verdict.sub_indication == "ILLEGAL_CHANGES"):
@@ -193,7 +226,9 @@ def _order(seal: Found, before: list[Found], after: list[Found]) -> str:
     """ "" or the sub-indication that names what is wrong with the order."""
     if any(one.verdict.role == "person" and one.verdict.signer for one in after):
         return "ORDER_OF_SIGNATURES"
-    people = [one for one in before if one.verdict.role == "person"]
+    people = [one for one in before if one.verdict.role == "person" and not one.verdict.initials]
+    if not people and not before and _is_attachment(seal):
+        return ""
     if not people:
         return "NO_PERSON_SIGNATURE"
     own = plain(seal.verdict.organisation)

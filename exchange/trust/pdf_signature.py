@@ -20,12 +20,14 @@ from pyhanko.sign.validation.status import SignatureCoverageLevel
 
 from exchange.trust.anchors import Anchors
 from exchange.trust.cms_signature import Stamp, chain_at, check_bytes, iso, judge_stamp, judge_token
+from exchange.trust.pdf_changes import POLICY
 from exchange.trust.subject import Subject, subject_of
 from exchange.trust.verdict import FAILED, INDETERMINATE, PASSED, Outcome, SignatureVerdict
 
 log = logging.getLogger("congvan.trust")
 _HEX = re.compile(rb"<(?:[0-9a-f]+|[0-9A-F]+)>")
 _OUR_FIELDS = {"so", "ngay"}
+_PROOF_OF_CREATION = bytes.fromhex("300d060b2a864886f70d0109100606")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Found:
     subject: Subject | None
     end: int
     stamp: Stamp | None = None
+    field: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ def judge_signature(
             embedded.signer_info, anchors, require, covers=coverage.whole, others=checked.others
         )
         claimed = embedded.self_reported_timestamp
+        initials = _are_initials(embedded)
     except Exception:
         log.info("a signature could not be read", exc_info=True)
         return unreadable(data)
@@ -99,8 +103,17 @@ def judge_signature(
         changed_after=coverage.changed_after,
         certificate=checked.certificate.public_bytes(Encoding.DER) if checked.certificate else b"",
         stamped=proven is not None,
+        initials=initials,
     )
-    return Found(verdict, subject, coverage.end, stamp)
+    return Found(verdict, subject, coverage.end, stamp, str(embedded.field_name))
+
+
+def _are_initials(embedded: EmbeddedPdfSignature) -> bool:
+    """Whether the signer signed as one who drafted (commitment proof-of-creation, RFC 5126 §5.11.1)."""
+    for one in embedded.signer_info["signed_attrs"]:
+        if one["type"].dotted == "1.2.840.113549.1.9.16.2.16":
+            return any(value.dump() == _PROOF_OF_CREATION for value in one["values"])
+    return False
 
 
 def unreadable(data: bytes) -> Found:
@@ -136,7 +149,7 @@ def _coverage(embedded: EmbeddedPdfSignature, data: bytes) -> Coverage:
     if not first < start <= end <= len(data):
         return Coverage(0, False, False, False)
     work: Any = embedded
-    work.compute_integrity_info()
+    work.compute_integrity_info(diff_policy=POLICY)
     level: Any = embedded.coverage
     sound = _contents_only(embedded, data[first:start]) and level >= SignatureCoverageLevel.ENTIRE_REVISION
     whole = sound and end == len(data)

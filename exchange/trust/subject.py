@@ -13,11 +13,20 @@ from exchange.trust.verdict import Role
 
 FILE_APPROVED = x509.ObjectIdentifier("1.3.6.1.4.1.32473.4.15.1")
 """Certificate policy of a key approved by file (demo and tests only, DESIGN 4.15); RFC 5612 example arc."""
+APPROVALS = {
+    "file": FILE_APPROVED,
+    "passkey": x509.ObjectIdentifier("1.3.6.1.4.1.32473.4.15.2"),
+    "token": x509.ObjectIdentifier("1.3.6.1.4.1.32473.4.15.3"),
+}
+"""Approval mode of a key → the certificate policy that says so."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The holder of a certificate. ``code`` is the agency's code (or "" when the subject has none)."""
+    """The holder of a certificate. ``code`` is the agency's code (or "" when the subject has none).
+
+    ``approval``: how each use of the key is approved (a key of `APPROVALS`), "" when it does not say.
+    """
 
     name: str
     organisation: str
@@ -25,7 +34,12 @@ class Subject:
     code: str
     role: Role
     addresses: tuple[str, ...]
-    file_approved: bool
+    approval: str
+
+    @property
+    def file_approved(self) -> bool:
+        """A key of a demo or a test."""
+        return self.approval == "file"
 
 
 def subject_of(certificate: x509.Certificate) -> Subject:
@@ -46,7 +60,7 @@ def subject_of(certificate: x509.Certificate) -> Subject:
         code=code if role == "organisation" else "",
         role=role,
         addresses=addresses_of(certificate),
-        file_approved=_file_approved(certificate),
+        approval=_approval(certificate),
     )
 
 
@@ -78,9 +92,10 @@ def _only_time_stamps(certificate: x509.Certificate) -> bool:
     return list(usage) == [ExtendedKeyUsageOID.TIME_STAMPING]
 
 
-def _file_approved(certificate: x509.Certificate) -> bool:
+def _approval(certificate: x509.Certificate) -> str:
     try:
         policies = certificate.extensions.get_extension_for_class(x509.CertificatePolicies).value
     except (x509.ExtensionNotFound, ValueError):
-        return False
-    return any(one.policy_identifier == FILE_APPROVED for one in policies)
+        return ""
+    said = {one.policy_identifier for one in policies}
+    return next((mode for mode, policy in APPROVALS.items() if policy in said), "")

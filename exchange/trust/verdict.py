@@ -29,8 +29,8 @@ _SEVERITY: dict[Outcome, int] = {PASSED: 0, INDETERMINATE: 1, FAILED: 2, UNSIGNE
 class SignatureVerdict:
     """One signature. ``time`` is ISO 8601: the time-stamp's, else the claimed one, else "".
 
-    ``certificate`` (DER) and ``stamped`` (whether a sound time-stamp gives the time) are for callers
-    and do not appear in the JSON. ``sub_indication`` is "" when the signature is sound.
+    ``certificate`` (DER), ``stamped`` (whether a sound time-stamp gives the time) and ``initials`` (ký nháy:
+    the person answers for the draft but does not approve it) are for callers and do not appear in the JSON. ``sub_indication`` is "" when the signature is sound.
     """
 
     signer: str
@@ -44,6 +44,7 @@ class SignatureVerdict:
     changed_after: bool = False
     certificate: bytes = b""
     stamped: bool = False
+    initials: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """The nine keys of DESIGN §5."""

@@ -8,6 +8,7 @@ Filling is an incremental update: value and appearance, with the font that `prep
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -20,6 +21,7 @@ from pyhanko.pdf_utils.reader import PdfFileReader
 from config.refusal import Refused
 from exchange.signing.pdf.layout import DATE, FONT_NAME, ITALIC_NAME, NUMBER, Paper, upright
 from exchange.signing.pdf.objects import dictionary, entry, form, name, value_of, written
+from exchange.signing.pdf.picture import Picture
 from exchange.signing.pdf.typeface import Face, Style, form_face
 
 _SIZE = 13.0
@@ -117,15 +119,14 @@ def appearance(
     widget: Widget,
     content: bytes,
     fonts: dict[str, generic.IndirectObject],
+    pictures: Mapping[str, Picture] | None = None,
 ) -> None:
     """Gives a field the look drawn by ``content`` (operators in a box of its size)."""
     matrix = generic.ArrayObject(map(value_of, upright(widget.rotate)))
-    look = form(
-        content,
-        widget.width,
-        widget.height,
-        {"/Matrix": matrix, "/Resources": {"/Font": dictionary(fonts)}},
-    )
+    resources = {"/Font": dictionary(fonts)}
+    if pictures:
+        resources["/XObject"] = dictionary({key: one.embed(writer) for key, one in pictures.items()})
+    look = form(content, widget.width, widget.height, {"/Matrix": matrix, "/Resources": resources})
     widget.field[name("/AP")] = dictionary({"/N": writer.add_object(look)})
     writer.update_container(widget.field)
 

@@ -8,11 +8,13 @@ with the margins of the decree are taken.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from pyhanko.pdf_utils import generic
 
+from config.refusal import Refused
 from exchange.signing.pdf.objects import numbers
 
 MM = 72 / 25.4
@@ -24,6 +26,24 @@ FONT_NAME, ITALIC_NAME = "/CVT", "/CVI"
 
 NUMBER, DATE, PERSON, ORGANISATION = "so", "ngay", "nguoi_ky", "co_quan"
 """The names of the four form fields (law/signatures.md §5)."""
+INITIAL, ATTACHMENT = "ky_nhay", "phu_luc"
+"""The fields of initials (ký nháy), and of the organisation on an attachment or copy in a file of its own."""
+MOST_SIGNERS = 12
+"""Signatures of one kind in one document, at most."""
+
+
+def nth(field: str, place: int) -> str:
+    """The name of the field of the ``place``-th (from 0) signer of a kind: ``nguoi_ky``, ``nguoi_ky_2``…"""
+    return field if place == 0 else f"{field}_{place + 1}"
+
+
+def kind_of(field: str) -> str:
+    """Which of `PERSON`, `ORGANISATION`, `INITIAL`, `ATTACHMENT` a field is for; "" for none of them."""
+    for kind in (PERSON, ORGANISATION, INITIAL, ATTACHMENT):
+        number = field.removeprefix(f"{kind}_")
+        if field == kind or (field.startswith(f"{kind}_") and number.isascii() and number.isdigit()):
+            return kind
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +59,82 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The four places."""
+    """The four places; ``people`` and ``organisations`` are those of further signers (joint documents)."""
 
     number: Box
     date: Box
     person: Box
     organisation: Box
+    initials: tuple[Box, ...] = ()
+    people: tuple[Box, ...] = ()
+    organisations: tuple[Box, ...] = ()
+
+    def signatures(self) -> list[tuple[str, Box]]:
+        """(field, place) of every signature in the order in which they are given: initials first."""
+        rows = (
+            (INITIAL, self.initials),
+            (PERSON, (self.person, *self.people)),
+            (ORGANISATION, (self.organisation, *self.organisations)),
+        )
+        return [(nth(kind, place), box) for kind, boxes in rows for place, box in enumerate(boxes)]
+
+    def every(self) -> list[tuple[str, Box]]:
+        """(field, place) of all fields."""
+        return [(NUMBER, self.number), (DATE, self.date), *self.signatures()]
+
+    def moved(self, places: Mapping[str, Box]) -> Layout:
+        """The same signers, the fields named in ``places`` elsewhere."""
+
+        def at(kind: str, boxes: tuple[Box, ...], first: int = 0) -> tuple[Box, ...]:
+            return tuple(places.get(nth(kind, first + place), box) for place, box in enumerate(boxes))
+
+        return Layout(
+            number=places.get(NUMBER, self.number),
+            date=places.get(DATE, self.date),
+            person=places.get(PERSON, self.person),
+            organisation=places.get(ORGANISATION, self.organisation),
+            initials=at(INITIAL, self.initials),
+            people=at(PERSON, self.people, 1),
+            organisations=at(ORGANISATION, self.organisations, 1),
+        )
+
+    def joint(self, people: int = 1, organisations: int = 1, initials: int = 0) -> Layout:
+        """The usual places for so many signers: side by side to the left of the first, initials above it.
+
+        Raises `Refused` for more than `MOST_SIGNERS` of a kind.
+        """
+        if not (
+            0 < people <= MOST_SIGNERS and 0 < organisations <= MOST_SIGNERS and 0 <= initials <= MOST_SIGNERS
+        ):
+            raise Refused(
+                "too-many-signers",
+                f"Mỗi loại chữ ký có tối đa {MOST_SIGNERS} người ký.",
+                f"There are at most {MOST_SIGNERS} signers of a kind.",
+            )
+        first = self.person
+        row = max(1, int(first.left // 170) + 1)
+        boxes = []
+        for place in range(1, max(people, organisations)):
+            across, down = place % row, place // row
+            boxes.append(
+                replace(first, left=first.left - across * 170, bottom=max(8.0, first.bottom - down * 110))
+            )
+        small = [
+            Box(
+                first.page,
+                first.left + first.width - 44 - 48 * place,
+                first.bottom + first.height + 34,
+                44,
+                20,
+            )
+            for place in range(initials)
+        ]
+        return replace(
+            self,
+            initials=tuple(small),
+            people=tuple(boxes[: people - 1]),
+            organisations=tuple(seal_box(one) for one in boxes[: organisations - 1]),
+        )
 
     def as_pdf(self) -> generic.ArrayObject:
         """For the catalog of a composed draft."""

@@ -10,18 +10,70 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
-from exchange.signing.pdf.layout import FONT_NAME
+from exchange.signing.pdf.layout import FONT_NAME, ITALIC_NAME
+from exchange.signing.pdf.picture import Picture
 from exchange.signing.pdf.typeface import form_face
 
-Mark: TypeAlias = Callable[[float, float], bytes]
-"""Draws into a box of (width, height) points; text uses the form's font."""
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """``draw`` gives the operators for a box of (width, height) points; text uses the form's font."""
+
+    draw: Callable[[float, float], bytes]
+    pictures: Mapping[str, Picture] = field(default_factory=dict)
+
 
 _BLUE = b"0.04 0.16 0.60"
 _RED = b"0.80 0.05 0.08"
 _ROUND = 0.5523
+_PICTURE = "/CVP"
+_PAINTED = b"q %.2f 0 0 %.2f %.2f %.2f cm " + _PICTURE.encode() + b" Do Q"
+
+
+def hand_signature(picture: Picture) -> Mark:
+    """The image of the hand signature, centred, as large as the box lets it be (II.7.d)."""
+
+    def draw(width: float, height: float) -> bytes:
+        scale = min(width / picture.width, height / picture.height)
+        across, up = picture.width * scale, picture.height * scale
+        return _PAINTED % (across, up, (width - across) / 2, (height - up) / 2)
+
+    return Mark(draw, {_PICTURE: picture})
+
+
+def seal_picture(picture: Picture) -> Mark:
+    """The image of the seal, filling its box: the box has the seal's real size (II.8.a)."""
+    return Mark(lambda width, height: _PAINTED % (width, height, 0, 0), {_PICTURE: picture})
+
+
+def initial(letters: str) -> Mark:
+    """Ký nháy: the initials of who took part in drafting, small, in blue."""
+
+    def draw(width: float, height: float) -> bytes:
+        face = form_face("Italic")
+        size = min(11.0, height * 0.62, (width - 3) / max(0.1, face.width(letters, 1)))
+        left, base = (width - face.width(letters, size)) / 2, (height - size * 0.62) / 2
+        text = f"{ITALIC_NAME} {size:.2f} Tf {left:.2f} {base:.2f} Td ".encode() + face.show(letters)
+        stroke = b"0.7 w %.2f %.2f m %.2f %.2f l S" % (2, base - 2, width - 2, base - 1)
+        return b"q " + _BLUE + b" RG " + _BLUE + b" rg BT " + text + b" Tj ET " + stroke + b" Q"
+
+    return Mark(draw)
+
+
+def line_of_text(text: str) -> Mark:
+    """One line in black, upright, size 10, at the right edge (II.8.b, III.1.d: attachments and copies)."""
+
+    def draw(width: float, height: float) -> bytes:
+        face = form_face()
+        size = min(10.0, 10.0 * (width - 2) / max(1.0, face.width(text, 10.0)))
+        left, base = width - face.width(text, size) - 1, (height - size * 0.66) / 2
+        head = f"q 0 g BT {FONT_NAME} {size:.2f} Tf {left:.2f} {base:.2f} Td ".encode()
+        return head + face.show(text) + b" Tj ET Q"
+
+    return Mark(draw)
 
 
 def pen_stroke(name: str) -> Mark:
@@ -65,7 +117,7 @@ def pen_stroke(name: str) -> Mark:
         )
         return b"\n".join(out)
 
-    return draw
+    return Mark(draw)
 
 
 def round_seal(agency: str, superior: str = "") -> Mark:
@@ -84,7 +136,7 @@ def round_seal(agency: str, superior: str = "") -> Mark:
         out.append(b"Q")
         return b"\n".join(out)
 
-    return draw
+    return Mark(draw)
 
 
 def _circle(middle: tuple[float, float], radius: float) -> bytes:

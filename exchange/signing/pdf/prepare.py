@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""Turns a draft into a file ready for its signatures: one clean revision with the four form fields.
+"""Turns a draft into a file ready for its signatures: one clean revision with its form fields.
 
 All fields must exist before the first signature (else the later ones count as changes), and the locks
 are set here: the person's signature locks everything but number, date and the organisation's field, the
-organisation's locks everything (FieldMDP ALL, P 1; DESIGN 4.13). Field locks: ISO 32000-2 §12.7.5.5.
+organisation's locks everything (FieldMDP ALL, P 1; DESIGN 4.13). Of several organisations (a joint
+document) the last one locks everything, those before it all but the fields of the organisations that
+follow. Field locks: ISO 32000-2 §12.7.5.5.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from pyhanko.pdf_utils import generic
@@ -18,10 +21,13 @@ from pyhanko.sign.fields import FieldMDPAction, FieldMDPSpec, MDPPerm, SigFieldS
 from config.refusal import Refused
 from exchange.signing.pdf.draft import open_draft
 from exchange.signing.pdf.layout import (
+    ATTACHMENT,
     DATE,
     FONT_NAME,
     HINT,
+    INITIAL,
     ITALIC_NAME,
+    MM,
     NUMBER,
     ORGANISATION,
     PERSON,
@@ -30,6 +36,7 @@ from exchange.signing.pdf.layout import (
     Paper,
     default_layout,
     from_pdf,
+    kind_of,
 )
 from exchange.signing.pdf.objects import dictionary, entry, numbers, written
 from exchange.signing.pdf.objects import form as form_of
@@ -37,6 +44,12 @@ from exchange.signing.pdf.objects import name as pdf_name
 from exchange.signing.pdf.typeface import form_face
 
 _SIZE = 13
+_HINTS = {
+    PERSON: "Chữ ký số của người có thẩm quyền",
+    ORGANISATION: "Chữ ký số của cơ quan",
+    INITIAL: "Ký nháy",
+    ATTACHMENT: "Chữ ký số của cơ quan trên phụ lục, bản sao",
+}
 
 
 def prepare(draft: bytes, layout: Layout | None = None) -> bytes:
@@ -44,78 +57,133 @@ def prepare(draft: bytes, layout: Layout | None = None) -> bytes:
 
     Raises `Refused` when the draft can't be signed (codes ``draft-…``).
     """
-    reader = open_draft(draft)
+    return _written_anew(draft, lambda writer: _prepared(writer, layout))
+
+
+def prepare_attachment(pdf: bytes) -> bytes:
+    """An attachment or copy in a file of its own, ready for the organisation's line at the top right of the
+    first page (ND30/2020 App. I, II.8.b, III.1.d; Part II I.3). Raises `Refused` as `prepare`.
+    """
+    return _written_anew(pdf, _prepared_attachment)
+
+
+def places(draft: bytes) -> tuple[Layout, tuple[tuple[float, float], ...]]:
+    """Where the fields of ``draft`` would stand, and the size of each page in points, as seen.
+
+    Raises `Refused` when the draft can't be signed.
+    """
+    reader: Any = open_draft(draft)
     try:
-        writer = copy_into_new_writer(reader)
-        return _prepared(writer, layout)
-    except (
-        PdfReadError,
-        PdfWriteError,
-        ValueError,
-        TypeError,
-        KeyError,
-        AttributeError,
-        RecursionError,
-    ) as problem:
-        raise Refused(
-            "draft-damaged",
-            "Tệp PDF bị hỏng hoặc có cấu trúc lạ. Hãy in lại ra PDF.",
-            "The PDF is damaged or built strangely. Print it to PDF again.",
-        ) from problem
+        root = reader.root
+        sizes = tuple(Paper.of(one.get_object()).size for one in _pages(root))
+        found = from_pdf(root[HINT], len(sizes)) if HINT in root else None
+    except _ODD as problem:
+        raise _damaged() from problem
+    return found or default_layout(sizes[0], sizes[-1]), sizes
 
 
-def _prepared(writer: Any, layout: Layout | None) -> bytes:
+def _written_anew(pdf: bytes, change: Callable[[Any], bytes]) -> bytes:
+    reader = open_draft(pdf)
+    try:
+        return change(copy_into_new_writer(reader))
+    except _ODD as problem:
+        raise _damaged() from problem
+
+
+_ODD = (
+    PdfReadError,
+    PdfWriteError,
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    AssertionError,
+    NotImplementedError,
+    RecursionError,
+)
+
+
+def _damaged() -> Refused:
+    return Refused(
+        "draft-damaged",
+        "Tệp PDF bị hỏng hoặc có cấu trúc lạ. Hãy in lại ra PDF.",
+        "The PDF is damaged or built strangely. Print it to PDF again.",
+    )
+
+
+def _prepared_attachment(writer: Any) -> bytes:
     root = writer.root
+    root.pop(HINT, None)
     form = _form(writer, root)
+    _refuse_taken(form)
+    pages = _pages(root)
+    papers = [Paper.of(one.get_object()) for one in pages]
+    _fonts(writer, form)
+    width, height = papers[0].size
+    box = Box(0, max(20.0, width - 20 * MM - 300), height - 14 * MM, min(300.0, width - 40), 14)
+    _signature_field(writer, ATTACHMENT, box, [], papers)
+    return written(writer)
+
+
+def _refuse_taken(form: Any) -> None:
     taken = {str(entry(one.get_object(), "/T")) for one in form["/Fields"]}
-    if taken & {NUMBER, DATE, PERSON, ORGANISATION}:
+    if taken & {NUMBER, DATE} or any(kind_of(one) for one in taken):
         raise Refused(
             "draft-fields",
             "Tệp PDF đã có ô biểu mẫu trùng tên (so, ngay, nguoi_ky, co_quan). Hãy in lại ra PDF thường.",
             "The PDF already has form fields named so, ngay, nguoi_ky or co_quan. Print it to a plain PDF.",
         )
-    pages = _pages(writer)
+
+
+def _fonts(writer: Any, form: Any) -> None:
+    """The form's fonts, embedded."""
+    fonts = form.setdefault(pdf_name("/DR"), dictionary({})).get_object()
+    fonts = fonts.setdefault(pdf_name("/Font"), dictionary({})).get_object()
+    fonts[pdf_name(FONT_NAME)] = form_face().embed(writer)
+    fonts[pdf_name(ITALIC_NAME)] = form_face("Italic").embed(writer)
+
+
+def _prepared(writer: Any, layout: Layout | None) -> bytes:
+    root = writer.root
+    form = _form(writer, root)
+    _refuse_taken(form)
+    pages = _pages(root)
     papers = [Paper.of(one.get_object()) for one in pages]
     if layout is None and HINT in root:
         layout = from_pdf(root[HINT], len(pages))
     root.pop(HINT, None)
     layout = layout or default_layout(papers[0].size, papers[-1].size)
-    fonts = form.setdefault(pdf_name("/DR"), dictionary({})).get_object()
-    fonts = fonts.setdefault(pdf_name("/Font"), dictionary({})).get_object()
-    fonts[pdf_name(FONT_NAME)] = form_face().embed(writer)
-    fonts[pdf_name(ITALIC_NAME)] = form_face("Italic").embed(writer)
+    _fonts(writer, form)
     _text_field(writer, form, NUMBER, layout.number, "Số, ký hiệu", FONT_NAME, papers)
     _text_field(writer, form, DATE, layout.date, "Địa danh, ngày tháng năm", ITALIC_NAME, papers)
-    free = [NUMBER, DATE, ORGANISATION]
-    for name, box, hint, lock, permission in (
-        (
-            PERSON,
-            layout.person,
-            "Chữ ký số của người có thẩm quyền",
-            FieldMDPSpec(FieldMDPAction.EXCLUDE, free),
-            MDPPerm.FILL_FORMS,
-        ),
-        (
-            ORGANISATION,
-            layout.organisation,
-            "Chữ ký số của cơ quan",
-            FieldMDPSpec(FieldMDPAction.ALL),
-            MDPPerm.NO_CHANGES,
-        ),
-    ):
-        number = box.page % len(pages)
-        spec = SigFieldSpec(
-            name,
-            on_page=number,
-            box=papers[number].place(box),
-            field_mdp_spec=lock,
-            doc_mdp_update_value=permission,
-            readable_field_name=hint,
-        )
-        append_signature_field(writer, spec)
+    signatures = layout.signatures()
+    for place, (name, box) in enumerate(signatures):
+        _signature_field(writer, name, box, [one for one, _ in signatures[place + 1 :]], papers)
     for page in pages:
         page.get_object()[pdf_name("/Tabs")] = pdf_name("/S")
     return written(writer)
+
+
+def _signature_field(writer: Any, name: str, box: Box, later: list[str], papers: list[Paper]) -> None:
+    """A field whose signature locks everything but what comes ``later`` in the order of signing."""
+    kind = kind_of(name)
+    if kind in (PERSON, INITIAL):
+        lock, permission = FieldMDPSpec(FieldMDPAction.EXCLUDE, [NUMBER, DATE, *later]), MDPPerm.FILL_FORMS
+    elif later:
+        lock, permission = FieldMDPSpec(FieldMDPAction.EXCLUDE, later), MDPPerm.FILL_FORMS
+    else:
+        lock, permission = FieldMDPSpec(FieldMDPAction.ALL), MDPPerm.NO_CHANGES
+    number = box.page % len(papers)
+    spec = SigFieldSpec(
+        name,
+        on_page=number,
+        box=papers[number].place(box),
+        field_mdp_spec=lock,
+        doc_mdp_update_value=permission,
+        readable_field_name=_HINTS[kind],
+    )
+    append_signature_field(writer, spec)
 
 
 def _form(writer: Any, root: Any) -> Any:
@@ -128,9 +196,9 @@ def _form(writer: Any, root: Any) -> Any:
     return form
 
 
-def _pages(writer: Any) -> list[Any]:
+def _pages(root: Any) -> list[Any]:
     found: list[Any] = []
-    stack: list[Any] = [writer.root.raw_get("/Pages")]
+    stack: list[Any] = [root.raw_get("/Pages")]
     while stack:
         node = stack.pop()
         item = node.get_object()

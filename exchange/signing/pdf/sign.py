@@ -9,7 +9,9 @@ authority the file leaves as B-B (DESIGN 4.13). Not for use on an event loop's t
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -20,23 +22,26 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.misc import PdfReadError, PdfWriteError
+from pyhanko.sign.ades.api import CAdESSignedAttrSpec, GenericCommitment
 from pyhanko.sign.fields import MDPPerm, SigSeedSubFilter
 from pyhanko.sign.general import SigningError
 from pyhanko.sign.signers import ExternalSigner, PdfSignatureMetadata, PdfSigner
 from pyhanko.sign.signers.pdf_byterange import PreparedByteRangeDigest
+from pyhanko.sign.signers.pdf_cms import PdfCMSSignedAttributes
 from pyhanko.sign.timestamps import TimeStamper
 from pyhanko.stamp import NoOpStampStyle
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 
 from config.refusal import Refused, Unavailable
 from exchange.signing.pdf.fields import appearance, find, form_font
-from exchange.signing.pdf.layout import FONT_NAME, ORGANISATION, PERSON
+from exchange.signing.pdf.layout import FONT_NAME, INITIAL, ITALIC_NAME, ORGANISATION, PERSON, kind_of
 from exchange.signing.pdf.marks import Mark
 from exchange.signing.protocol import PersonApproval, SealApproval, Use
 from exchange.signing.signer_client import SignerClient
 from exchange.trust.directory import TrustDirectory
 from exchange.trust.subject import subject_of
 
+_BYTE_RANGE = re.compile(rb"/ByteRange\s*\[\s*(0)\s+(\d{1,12})\s+(\d{1,12})\s+(\d{1,12})\s*\]")
 _RESERVED = 2 * 10 * 1024
 """Hexadecimal digits kept for the CMS: certificates, one time-stamp and some room."""
 
@@ -77,9 +82,10 @@ def begin(
     chain: Sequence[x509.Certificate],
     mark: Mark | None = None,
 ) -> Begun:
-    """Prepares the signature in ``field`` (`PERSON` or `ORGANISATION`) of a prepared file.
+    """Prepares the signature in ``field`` (see `exchange.signing.pdf.layout`) of a prepared file.
 
-    The person's signature also certifies: only filling forms and signing may follow (DocMDP 2).
+    The first signature also certifies when a person gives it: only filling forms and signing may follow
+    (DocMDP 2). Initials say so in a signed attribute (`exchange.signing.signed_attributes.INITIALS`).
     Raises `Refused` when the field is missing or signed already.
     """
     try:
@@ -89,16 +95,17 @@ def begin(
             raise _not_prepared()
         if mark is not None:
             font = form_font(writer)
-            fonts = {FONT_NAME: font} if font is not None else {}
-            appearance(writer, widget, mark(widget.width, widget.height), fonts)
-        first = not any("/V" in one.field for one in _others(writer, field))
+            italic = form_font(writer, ITALIC_NAME)
+            fonts = {name: one for name, one in ((FONT_NAME, font), (ITALIC_NAME, italic)) if one is not None}
+            appearance(writer, widget, mark.draw(widget.width, widget.height), fonts, mark.pictures)
+        personal = kind_of(field) in (PERSON, INITIAL)
         metadata = PdfSignatureMetadata(
             field_name=field,
             md_algorithm="sha256",
             subfilter=SigSeedSubFilter.PADES,
             name=subject_of(certificate).name,
-            certify=field == PERSON and first,
-            docmdp_permissions=MDPPerm.FILL_FORMS if field == PERSON else MDPPerm.NO_CHANGES,
+            certify=personal and not _signed_before(writer),
+            docmdp_permissions=MDPPerm.FILL_FORMS if personal else MDPPerm.NO_CHANGES,
         )
         signer = _external(certificate, chain, 80)
         return asyncio.run(_begin(writer, metadata, signer, certificate, tuple(chain)))
@@ -130,14 +137,44 @@ def sign_as_person(
     directory: TrustDirectory,
     approval: PersonApproval,
     mark: Mark | None = None,
+    field: str = PERSON,
+    stamp: Stamp | None = None,
 ) -> SignedFile:
     """The person ``approval.by`` signs a prepared file. Raises `Refused`, `Unavailable`."""
-    certificate = directory.certificate_of_person(approval.by)
-    if certificate is None:
-        raise _no_certificate(approval.by)
-    begun = begin(data, PERSON, certificate, _chain(directory), mark)
+    begun = begin_as_person(data, directory, approval.by, mark, field)
     signed = client.sign_person(approval.by, approval, begun.digest, begun.signed_attrs)
-    return SignedFile(*finish(begun, signed.signature, client.timestamp), signed.use)
+    return SignedFile(*finish(begun, signed.signature, stamp or client.timestamp), signed.use)
+
+
+def begin_as_person(
+    data: bytes, directory: TrustDirectory, address: str, mark: Mark | None = None, field: str = PERSON
+) -> Begun:
+    """`begin` with the certificate of a person. Raises `Refused` when there is none."""
+    certificate = directory.certificate_of_person(address)
+    if certificate is None:
+        raise _no_certificate(address)
+    return begin(data, field, certificate, _chain(directory), mark)
+
+
+def begun_before(data: bytes, field: str, directory: TrustDirectory, address: str) -> Begun:
+    """What `begin_as_person` gave for ``address``, from its ``data`` that was kept.
+
+    Raises `Refused` when the file is not one that waits for this person's signature in ``field``.
+    """
+    certificate = directory.certificate_of_person(address)
+    if certificate is None:
+        raise _no_certificate(address)
+    found = list(_BYTE_RANGE.finditer(data))
+    if not found:
+        raise _not_prepared()
+    _, start, end, rest = (int(one) for one in found[-1].groups())
+    if not 0 < start < end <= end + rest == len(data) or set(data[start + 1 : end - 1]) != {ord("0")}:
+        raise _not_prepared()
+    whole = hashlib.sha256(memoryview(data)[:start])
+    whole.update(memoryview(data)[end:])
+    chain = _chain(directory)
+    attributes = asyncio.run(_attributes(_external(certificate, chain, 80), whole.digest(), field))
+    return Begun(data, whole.digest(), attributes, start, end, certificate, chain)
 
 
 def seal_as_agency(
@@ -147,14 +184,16 @@ def seal_as_agency(
     code: str,
     approval: SealApproval,
     mark: Mark | None = None,
+    field: str = ORGANISATION,
+    stamp: Stamp | None = None,
 ) -> SignedFile:
     """The agency ``code`` signs a person-signed, numbered file. Raises `Refused`, `Unavailable`."""
     certificate = directory.signing_certificate_of_agency(code)
     if certificate is None:
         raise _no_certificate(code)
-    begun = begin(data, ORGANISATION, certificate, _chain(directory), mark)
+    begun = begin(data, field, certificate, _chain(directory), mark)
     signed = client.seal_agency(code, approval, begun.digest, begun.signed_attrs)
-    return SignedFile(*finish(begun, signed.signature, client.timestamp), signed.use)
+    return SignedFile(*finish(begun, signed.signature, stamp or client.timestamp), signed.use)
 
 
 async def _begin(
@@ -168,16 +207,24 @@ async def _begin(
     prepared, _, out = await work.async_digest_doc_for_signing(
         writer, existing_fields_only=True, bytes_reserved=_RESERVED
     )
-    attributes = await signer.signed_attrs(prepared.document_digest, "sha256", use_pades=True)
+    attributes = await _attributes(signer, prepared.document_digest, metadata.field_name or "")
     return Begun(
         data=out.getvalue(),
         digest=prepared.document_digest,
-        signed_attrs=attributes.dump(),
+        signed_attrs=attributes,
         start=prepared.reserved_region_start,
         end=prepared.reserved_region_end,
         certificate=certificate,
         chain=chain,
     )
+
+
+async def _attributes(signer: ExternalSigner, digest: bytes, field: str) -> bytes:
+    """The signed attributes (DER): always the same for a digest, a certificate and a kind of field."""
+    commitment = GenericCommitment.PROOF_OF_CREATION.asn1 if kind_of(field) == INITIAL else None
+    said = PdfCMSSignedAttributes(cades_signed_attrs=CAdESSignedAttrSpec(commitment_type=commitment))
+    attributes = await signer.signed_attrs(digest, "sha256", said, use_pades=True)
+    return bytes(attributes.dump())
 
 
 async def _content(
@@ -186,7 +233,7 @@ async def _content(
     if stamp is not None:
         try:
             stamped = await signer.async_sign_prescribed_attributes(
-                "sha256", attributes, timestamper=_Stamper(stamp)
+                "sha256", attributes, timestamper=Stamper(stamp)
             )
             return bytes(stamped.dump()), True
         except Unavailable:
@@ -195,7 +242,7 @@ async def _content(
     return bytes(plain.dump()), False
 
 
-class _Stamper(TimeStamper):
+class Stamper(TimeStamper):
     """pyHanko's way of asking for a time-stamp."""
 
     def __init__(self, stamp: Stamp) -> None:
@@ -224,9 +271,10 @@ def _chain(directory: TrustDirectory) -> tuple[x509.Certificate, ...]:
     return (issuing,) if issuing is not None else ()
 
 
-def _others(writer: Any, field: str) -> list[Any]:
-    found = (find(writer, one) for one in (PERSON, ORGANISATION) if one != field)
-    return [one for one in found if one is not None]
+def _signed_before(writer: Any) -> bool:
+    """Whether a field of the form has a signature already."""
+    fields = (one.get_object() for one in writer.root["/AcroForm"]["/Fields"])
+    return any("/V" in one and "/FT" in one and one["/FT"] == "/Sig" for one in fields)
 
 
 def _not_prepared() -> Refused:

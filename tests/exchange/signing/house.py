@@ -21,6 +21,7 @@ from config.clock import now_us
 from exchange.signing.keys import KeyStore
 from exchange.signing.pdf.compose import Draft, compose_draft
 from exchange.signing.pdf.fields import date_line, fill, number_line
+from exchange.signing.pdf.layout import ORGANISATION
 from exchange.signing.pdf.marks import pen_stroke, round_seal
 from exchange.signing.pdf.prepare import prepare
 from exchange.signing.pdf.sign import SignedFile, begin, finish, seal_as_agency, sign_as_person
@@ -36,6 +37,7 @@ ORIGIN = "mail.camau.example/ledger"
 OFFICE = AgencyKeys("H12.01", "Văn phòng Ủy ban nhân dân tỉnh Cà Mau", "vanthu@vpubnd.camau.example")
 HOME = AgencyKeys("H12.02", "Sở Nội vụ", "vanthu@sonoivu.camau.example")
 LEADER = PersonKey("lanhdao@vpubnd.camau.example", "Chánh Văn phòng", "Chánh Văn phòng", OFFICE.name)
+DEPUTY = PersonKey("pho@vpubnd.camau.example", "Phó Chánh Văn phòng", "Phó Chánh Văn phòng", OFFICE.name)
 DIRECTOR = PersonKey("giamdoc@sonoivu.camau.example", "Giám đốc", "Giám đốc", HOME.name)
 
 DRAFT = Draft(
@@ -108,10 +110,12 @@ class House:
         ]
         return add_validation_data(data, [one for one in certificates if one], self.directory.crls())
 
-    def seals(self, data: bytes, signed: bytes, code: str = OFFICE.code) -> SignedFile:
+    def seals(
+        self, data: bytes, signed: bytes, code: str = OFFICE.code, field: str = ORGANISATION
+    ) -> SignedFile:
         approval = seal_approval(signed)
         mark = round_seal("Văn phòng", "Ủy ban nhân dân tỉnh Cà Mau")
-        return seal_as_agency(data, self.client, self.directory, code, approval, mark)
+        return seal_as_agency(data, self.client, self.directory, code, approval, mark, field)
 
     def issued(self) -> bytes:
         """A document that went all the way."""
@@ -167,7 +171,7 @@ def build(folder: Path) -> House:
         origin=ORIGIN,
         tls_name="mail.camau.example",
         agencies=[OFFICE, HOME],
-        people=[LEADER, DIRECTOR],
+        people=[LEADER, DEPUTY, DIRECTOR],
     )
     return House(places, folder / "s.sock")
 
