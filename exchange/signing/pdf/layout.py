@@ -170,7 +170,8 @@ def from_pdf(value: Any, pages: int) -> Layout | None:
         return None
     if len(boxes) != 4 or not all(_sensible(one, pages) for one in boxes):
         return None
-    return Layout(*(replace(one, page=one.page % pages) for one in boxes))
+    number, date, person, organisation = (replace(one, page=one.page % pages) for one in boxes)
+    return Layout(number, date, person, organisation)
 
 
 def _sensible(box: Box, pages: int) -> bool:
