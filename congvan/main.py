@@ -30,6 +30,8 @@ COMMANDS = (
     "document",
     "register",
     "verify",
+    "seal",
+    "unseal",
     "rules",
     "audit",
     "queue",

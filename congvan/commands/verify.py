@@ -4,15 +4,18 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from config.refusal import Refused
 from congvan.output import emit
+from exchange.sealing.judging import Judging
 from exchange.sealing.recipients import Opener, opener_of
 from exchange.trust.anchors import Anchors
 from exchange.trust.directory import TrustDirectory
 from exchange.trust.verdict import Verdict
+from exchange.verifying.cms import is_cms, verify_cms
 from exchange.verifying.file import MAX_BYTES, verify_file
 from policy.ledger.checkpoint import Key
 
@@ -38,23 +41,39 @@ def register(subparsers: Any) -> None:
     command.add_argument(
         "--require-revocation", action="store_true", help="no word on revocation is not good enough"
     )
+    command.add_argument("--content", metavar="FILE", type=Path, help="what a detached CMS signature is over")
+    command.add_argument("--output", metavar="FILE", type=Path, help="where the content of a CMS file goes")
     command.set_defaults(run=verify)
 
 
 def verify(args: argparse.Namespace) -> int:
     """Exit 0 only for TOTAL-PASSED."""
-    data = _read(args.file, MAX_BYTES)
     openers, logs = _keys([_read(Path(one), _MAX_KEY) for one in args.key])
-    verdict = verify_file(
-        data,
-        args.file.name,
-        anchors=_anchors(args),
-        openers=openers,
-        known_logs=logs,
-        require_revocation=args.require_revocation,
-    )
-    emit(args, verdict.as_json(), _text(verdict))
+    if is_cms(_read(args.file, 64)):
+        verdict = _cms(args, openers)
+    else:
+        verdict = verify_file(
+            _read(args.file, MAX_BYTES),
+            args.file.name,
+            anchors=_anchors(args),
+            openers=openers,
+            known_logs=logs,
+            require_revocation=args.require_revocation,
+        )
+    emit(args, verdict.as_json(), shown(verdict))
     return 0 if verdict.passed else 1
+
+
+def _cms(args: argparse.Namespace, openers: list[Opener]) -> Verdict:
+    """A CMS file may be larger than memory: it is read as a stream."""
+    judging = Judging(_anchors(args), args.require_revocation)
+    try:
+        with ExitStack() as files:
+            source = files.enter_context(args.file.open("rb"))
+            content = files.enter_context(args.content.open("rb")) if args.content else None
+            return verify_cms(source, judging, openers, content=content, output=args.output)
+    except OSError as problem:
+        raise unreadable(Path(problem.filename or args.file), problem) from None
 
 
 def _anchors(args: argparse.Namespace) -> Anchors:
@@ -93,13 +112,19 @@ def _read(path: Path, longest: int) -> bytes:
         with path.open("rb") as file:
             return file.read(longest + 1)
     except OSError as problem:
-        reason = problem.strerror or "?"
-        raise Refused(
-            "file-unreadable", f"{path}: không mở được ({reason}).", f"{path}: can't be opened ({reason})."
-        ) from None
+        raise unreadable(path, problem) from None
 
 
-def _text(verdict: Verdict) -> str:
+def unreadable(path: Path, problem: OSError) -> Refused:
+    """What is said of a file that can't be opened."""
+    reason = problem.strerror or "?"
+    return Refused(
+        "file-unreadable", f"{path}: không mở được ({reason}).", f"{path}: can't be opened ({reason})."
+    )
+
+
+def shown(verdict: Verdict) -> str:
+    """The verdict in words for a terminal."""
     meaning_vi, advice_vi = verdict.words("vi")
     meaning, advice = verdict.words("en")
     lines = [f"{verdict.verdict} · {meaning_vi} · {meaning}  ({verdict.kind})"]

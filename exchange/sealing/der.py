@@ -9,15 +9,17 @@ INTEGER, BIT_STRING, OCTET_STRING, NULL_TAG, OID_TAG = 0x02, 0x03, 0x04, 0x05, 0
 SEQUENCE, SET = 0x30, 0x31
 
 
+def header(tag: int, length: int) -> bytes:
+    """Tag and length of an element whose contents are ``length`` bytes."""
+    if length < 0x80:
+        return bytes((tag, length))
+    size = (length.bit_length() + 7) // 8
+    return bytes((tag, 0x80 | size)) + length.to_bytes(size, "big")
+
+
 def tlv(tag: int, *parts: bytes) -> bytes:
     """Tag, length, contents."""
-    length = sum(map(len, parts))
-    if length < 0x80:
-        head = bytes((tag, length))
-    else:
-        size = (length.bit_length() + 7) // 8
-        head = bytes((tag, 0x80 | size)) + length.to_bytes(size, "big")
-    return b"".join((head, *parts))
+    return b"".join((header(tag, sum(map(len, parts))), *parts))
 
 
 def sequence(*parts: bytes) -> bytes:

@@ -18,7 +18,8 @@ from typing import TypeAlias
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from exchange.sealing import der
 from exchange.trust.anchors import Anchors
@@ -106,15 +107,27 @@ def load_certificate(data: bytes) -> x509.Certificate:
 
 
 def signature_is_sound(
-    certificate: x509.Certificate, data: bytes, signature: bytes, digest: hashes.HashAlgorithm
+    certificate: x509.Certificate,
+    data: bytes,
+    signature: bytes,
+    digest: hashes.HashAlgorithm | Prehashed,
+    *,
+    pss: bool = False,
 ) -> bool:
-    """Whether the certificate's key made ``signature`` (ECDSA in DER, RSA PKCS#1 v1.5) over ``data``."""
+    """Whether the certificate's key made ``signature`` over ``data`` (with ``Prehashed``: over what it is of).
+
+    ECDSA in DER, RSA PKCS#1 v1.5 or, when ``pss``, RSASSA-PSS with MGF1 of the same digest; Ed25519.
+    """
     try:
         key = certificate.public_key()
         if isinstance(key, ec.EllipticCurvePublicKey):
             key.verify(signature, data, ec.ECDSA(digest))
         elif isinstance(key, rsa.RSAPublicKey):
-            key.verify(signature, data, padding.PKCS1v15(), digest)
+            plain = digest._algorithm if isinstance(digest, Prehashed) else digest
+            form = padding.PSS(padding.MGF1(plain), padding.PSS.AUTO) if pss else padding.PKCS1v15()
+            key.verify(signature, data, form, digest)
+        elif isinstance(key, ed25519.Ed25519PublicKey) and not isinstance(digest, Prehashed):
+            key.verify(signature, data)
         else:
             return False
     except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):

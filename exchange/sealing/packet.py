@@ -23,7 +23,7 @@ from cryptography import x509
 from config.clock import now_us, to_local
 from config.refusal import Refused
 from exchange.sealing import packet_form as form
-from exchange.sealing.enveloped import decrypt, encrypt, render_auth_enveloped
+from exchange.sealing.enveloped import decrypt, encrypt
 from exchange.sealing.judging import Judging, Sign
 from exchange.sealing.packet_form import Contents, Envelope, PacketBroken
 from exchange.sealing.recipients import Opener, recipient_infos
@@ -119,10 +119,7 @@ def open_packet(mail: bytes, openers: Sequence[Opener], judging: Judging) -> Ope
     """
     envelope, sealed = form.read_mail(mail)
     opened = decrypt(sealed, openers)
-    if (
-        not opened.authenticated
-        or render_auth_enveloped(opened.recipients, opened.nonce, opened.sealed) != sealed
-    ):
+    if not opened.canonical:
         raise PacketBroken("CMS")
     signed_part, signature = form.read_signed(opened.content)
     contents = form.read_signed_part(signed_part)

@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from asn1crypto import algos, cms, core
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, keywrap, serialization
@@ -22,11 +21,20 @@ from cryptography.hazmat.primitives.kdf.x963kdf import X963KDF
 
 from config.refusal import Refused
 from exchange.sealing import der
+from exchange.sealing.ber import Node
 
 _WRAP = "2.16.840.1.101.3.4.1.45"
 _ECDH_SHA256 = "1.3.132.1.11.1"
 _EC_PUBLIC_KEY, _RSA = "1.2.840.10045.2.1", "1.2.840.113549.1.1.1"
 _OAEP, _MGF1, _SHA256 = "1.2.840.113549.1.1.7", "1.2.840.113549.1.1.8", "2.16.840.1.101.3.4.2.1"
+_DIGESTS = {
+    "1.3.14.3.2.26": "sha1",
+    "2.16.840.1.101.3.4.2.4": "sha224",
+    _SHA256: "sha256",
+    "2.16.840.1.101.3.4.2.2": "sha384",
+    "2.16.840.1.101.3.4.2.3": "sha512",
+}
+_KTRI, _KARI = 0x30, 0xA1
 _KDFS = {
     "1.3.133.16.840.63.0.2": "sha1",  # a key derivation, not a signature; openssl's default
     "1.3.132.1.11.0": "sha224",
@@ -150,11 +158,11 @@ def agreement_of(info: bytes, certificate: x509.Certificate | None = None) -> Ag
     Raises ``CannotOpen``.
     """
     try:
-        found = cms.RecipientInfo.load(info, strict=True)
-        if found.name != "kari":
+        found = Node.only(info)
+        if found.tag != _KARI:
             raise CannotOpen
-        return _agreement(found.chosen, certificate)
-    except (ValueError, TypeError, KeyError, IndexError):
+        return _agreement(found, certificate)
+    except (ValueError, KeyError, IndexError):
         raise CannotOpen from None
 
 
@@ -170,67 +178,87 @@ def recipient_infos(
 def unwrap_with(key: PrivateKey, info: bytes, certificate: x509.Certificate | None = None) -> bytes:
     """The content key in one RecipientInfo (DER) with a private key at hand. Raises ``CannotOpen``."""
     try:
-        return _unwrap(key, cms.RecipientInfo.load(info, strict=True), certificate)
-    except (ValueError, TypeError, KeyError, IndexError, keywrap.InvalidUnwrap):
+        return _unwrap(key, Node.only(info), certificate)
+    except (ValueError, TypeError, KeyError, IndexError, keywrap.InvalidUnwrap, UnsupportedAlgorithm):
         raise CannotOpen from None
 
 
-def is_for(info: cms.RecipientInfo, certificate: x509.Certificate | None) -> bool:
-    """Whether the recipient is the holder of ``certificate`` (``None``: perhaps)."""
-    if certificate is None:
-        return True
-    if info.name == "ktri":
-        return _names(info.chosen["rid"], certificate)
-    return any(_names(one["rid"], certificate) for one in info.chosen["recipient_encrypted_keys"])
+def is_for(info: Node, certificate: x509.Certificate | None) -> bool:
+    """Whether the recipient is the holder of ``certificate`` (``None``: perhaps). Raises ``ValueError``."""
+    if info.tag == _KTRI:
+        return certificate is None or _names(info.children()[1], certificate)
+    if info.tag == _KARI:
+        return certificate is None or any(_names(rid, certificate) for rid, _ in _encrypted_keys(info))
+    return False
 
 
-def _names(rid: core.Choice, certificate: x509.Certificate) -> bool:
-    if rid.name == "issuer_and_serial_number":
-        return bool(
-            rid.chosen["serial_number"].native == certificate.serial_number
-            and rid.chosen["issuer"].dump() == certificate.issuer.public_bytes()
+def by_pkcs1_v15(info: Node) -> bool:
+    """Whether the content key is wrapped by RSA PKCS#1 v1.5. Raises ``ValueError``."""
+    return info.tag == _KTRI and info.children()[2].children()[0].oid() != _OAEP
+
+
+def _encrypted_keys(kari: Node) -> list[tuple[Node, bytes]]:
+    """(recipient identifier, wrapped key) of a KeyAgreeRecipientInfo (RFC 5652 §6.2.2)."""
+    found = []
+    for one in kari.children()[-1].must(der.SEQUENCE).children()[:MAX_RECIPIENTS]:
+        rid, wrapped = one.children()
+        found.append((rid, wrapped.octets()))
+    return found
+
+
+def _names(rid: Node, certificate: x509.Certificate) -> bool:
+    """Whether an identifier (RFC 5652 §6.2.1, §6.2.2) is the certificate's."""
+    if rid.tag == der.SEQUENCE:
+        issuer, serial = rid.children()
+        return (
+            serial.integer() == certificate.serial_number and issuer.raw == certificate.issuer.public_bytes()
         )
-    wanted = rid.chosen if rid.name == "subject_key_identifier" else rid.chosen["subject_key_identifier"]
+    wanted = rid.content if rid.tag == 0x80 else rid.must(0xA0).children()[0].octets()
     try:
         own = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
     except (x509.ExtensionNotFound, ValueError):
         return False
-    return bool(wanted.native == own)
+    return wanted == own
 
 
-def _unwrap(key: PrivateKey, info: cms.RecipientInfo, certificate: x509.Certificate | None) -> bytes:
-    if info.name == "ktri" and isinstance(key, rsa.RSAPrivateKey):
-        method = info.chosen["key_encryption_algorithm"]
-        wrapped = info.chosen["encrypted_key"].native
-        if method["algorithm"].native == "rsaes_oaep":
-            return key.decrypt(wrapped, _oaep(method["parameters"]))
-        if method["algorithm"].native == "rsaes_pkcs1v15":
-            return key.decrypt(wrapped, rsa_padding.PKCS1v15())
-    if info.name == "kari" and isinstance(key, ec.EllipticCurvePrivateKey):
-        return _agree(key, _agreement(info.chosen, certificate))
+def _unwrap(key: PrivateKey, info: Node, certificate: x509.Certificate | None) -> bytes:
+    if info.tag == _KTRI and isinstance(key, rsa.RSAPrivateKey):
+        _, _, method, wrapped = info.children()
+        name, *parameters = method.children()
+        if name.oid() == _OAEP:
+            return key.decrypt(wrapped.octets(), _oaep(parameters))
+        if name.oid() == _RSA:
+            return key.decrypt(wrapped.octets(), rsa_padding.PKCS1v15())
+    if info.tag == _KARI and isinstance(key, ec.EllipticCurvePrivateKey):
+        return _agree(key, _agreement(info, certificate))
     raise CannotOpen
 
 
-def _oaep(parameters: algos.RSAESOAEPParams) -> rsa_padding.OAEP:
-    if parameters["p_source_algorithm"]["parameters"].native:
-        raise CannotOpen
-    digest = _HASHES[parameters["hash_algorithm"]["algorithm"].native]
-    mask = _HASHES[parameters["mask_gen_algorithm"]["parameters"]["algorithm"].native]
-    return rsa_padding.OAEP(rsa_padding.MGF1(mask), digest, None)
+def _oaep(parameters: Sequence[Node]) -> rsa_padding.OAEP:
+    """RSAES-OAEP-params (RFC 8017 §A.2.1); what is not there is SHA-1, as the standard says."""
+    digest = mask = "sha1"
+    for one in parameters[0].children() if parameters else []:
+        method = one.children()[0].children()
+        if one.tag == 0xA0:
+            digest = _DIGESTS[method[0].oid()]
+        elif one.tag == 0xA1 and method[0].oid() == _MGF1:
+            mask = _DIGESTS[method[1].children()[0].oid()]
+        elif one.tag != 0xA2 or (len(method) > 1 and method[1].octets()):
+            raise CannotOpen
+    return rsa_padding.OAEP(rsa_padding.MGF1(_HASHES[mask]), _HASHES[digest], None)
 
 
-def _agreement(kari: cms.KeyAgreeRecipientInfo, certificate: x509.Certificate | None) -> Agreement:
-    method = kari["key_encryption_algorithm"]
-    kdf = _KDFS[method["algorithm"].dotted]
-    wrap_der: bytes = method["parameters"].dump()
-    length = _WRAPS[algos.AlgorithmIdentifier.load(wrap_der, strict=True)["algorithm"].dotted]
-    if kari["originator"].name != "originator_key":
-        raise CannotOpen
-    point = bytes(kari["originator"].chosen["public_key"].contents)[1:]
-    keys = list(kari["recipient_encrypted_keys"])[:MAX_RECIPIENTS]
-    mine = [one for one in keys if certificate is None or _names(one["rid"], certificate)]
-    shared = _shared_info(wrap_der, length, kari["ukm"].native)
-    return Agreement(point, shared, kdf, length * 8, mine[0]["encrypted_key"].native)
+def _agreement(kari: Node, certificate: x509.Certificate | None) -> Agreement:
+    _, originator, *middle, method, _ = kari.children()
+    name, wrapping = method.must(der.SEQUENCE).children()
+    length = _WRAPS[wrapping.children()[0].oid()]
+    public = originator.must(0xA0).children()[0].must(0xA1)
+    ukm = middle[0].must(0xA1).children()[0].octets() if middle else None
+    mine = [
+        wrapped for rid, wrapped in _encrypted_keys(kari) if certificate is None or _names(rid, certificate)
+    ]
+    shared = _shared_info(wrapping.raw, length, ukm)
+    return Agreement(public.children()[1].bits(), shared, _KDFS[name.oid()], length * 8, mine[0])
 
 
 def _agree(key: ec.EllipticCurvePrivateKey, one: Agreement) -> bytes:

@@ -1,34 +1,41 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""CMS SignedData (RFC 5652 §5): made detached with a key behind a callback, verified in any form.
+"""CMS SignedData (RFC 5652 §5): made with a key behind a callback, verified in any form, as a stream.
 
 Signed attributes: content-type, signing-time, message-digest, signing-certificate-v2 (RFC 5035). ECDSA or
-RSA PKCS#1 v1.5, SHA-256. asn1crypto reads (BER and indefinite lengths too); ``der`` writes.
+RSA PKCS#1 v1.5, SHA-256. Content of any size is digested on its way; what is read whole is small.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Sequence
-from dataclasses import dataclass
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import BinaryIO
 
-from asn1crypto import cms, tsp
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from config.refusal import Refused
 from exchange.sealing import der
-from exchange.sealing.judging import (
-    CLOCK_SKEW,
-    Judging,
-    Sign,
-    load_certificate,
-    signature_is_sound,
-    signature_verdict,
+from exchange.sealing.ber import CHUNK, Malformed, Node, Stream
+from exchange.sealing.judging import CLOCK_SKEW, Judging, Sign, load_certificate, signature_verdict
+from exchange.sealing.signer_info import (
+    CONTENT_TYPE,
+    DIGESTS,
+    MESSAGE_DIGEST,
+    SIGNING_CERTIFICATE_V2,
+    SIGNING_TIME,
+    Content,
+    SignerInfo,
+    attribute_bytes,
+    certificate_of,
+    check,
+    read_signer_info,
 )
 from exchange.trust.chain import ChainResult
 from exchange.trust.verdict import FAILED, INDETERMINATE, Outcome, SignatureVerdict, worst
@@ -36,19 +43,13 @@ from exchange.trust.verdict import FAILED, INDETERMINATE, Outcome, SignatureVerd
 DATA = "1.2.840.113549.1.7.1"
 SIGNED_DATA = "1.2.840.113549.1.7.2"
 _SHA256 = "2.16.840.1.101.3.4.2.1"
-_CONTENT_TYPE, _MESSAGE_DIGEST = "1.2.840.113549.1.9.3", "1.2.840.113549.1.9.4"
-_SIGNING_TIME = "1.2.840.113549.1.9.5"
-_SIGNING_CERTIFICATE_V2 = "1.2.840.113549.1.9.16.2.47"
 _ECDSA_SHA256, _RSA = "1.2.840.10045.4.3.2", "1.2.840.113549.1.1.1"
 MAX_SIGNERS = 10
 MAX_CERTIFICATES = 50
-
-_HASHES: dict[str, hashes.HashAlgorithm] = {
-    "sha256": hashes.SHA256(),
-    "sha384": hashes.SHA384(),
-    "sha512": hashes.SHA512(),
-}
-_ = tsp  # importing it teaches asn1crypto the attribute signing_certificate_v2
+_MAX_SMALL = 256 * 1024
+_MAX_CRL = 8 * 1024 * 1024
+_MAX_CRLS = 20
+_BEGINNING = 4096
 
 
 class NotCms(Refused):
@@ -71,16 +72,18 @@ class CmsJudgement:
     signing_time: datetime | None = None
     carried: tuple[x509.Certificate, ...] = ()
     path: tuple[x509.Certificate, ...] = ()
+    encapsulates: bool = False
+    """Whether the content is inside."""
 
 
 def signed_attributes(certificate: x509.Certificate, digest: bytes, at: datetime) -> bytes:
     """The DER SET that is signed. ``digest``: SHA-256 of the content; ``at``: aware, whole seconds used."""
     own = hashlib.sha256(certificate.public_bytes(Encoding.DER)).digest()
     values = {
-        _CONTENT_TYPE: der.oid(DATA),
-        _SIGNING_TIME: der.time(at),
-        _MESSAGE_DIGEST: der.octets(digest),
-        _SIGNING_CERTIFICATE_V2: der.sequence(der.sequence(der.sequence(der.octets(own)))),
+        CONTENT_TYPE: der.oid(DATA),
+        SIGNING_TIME: der.time(at),
+        MESSAGE_DIGEST: der.octets(digest),
+        SIGNING_CERTIFICATE_V2: der.sequence(der.sequence(der.sequence(der.octets(own)))),
     }
     return der.set_of(*(der.sequence(der.oid(kind), der.set_of(value)) for kind, value in values.items()))
 
@@ -92,13 +95,44 @@ def sign_detached(
 
     ``signer`` gets the DER SET of signed attributes.
     """
+    return sign_digest(hashlib.sha256(content).digest(), certificates, signer, at)
+
+
+def sign_digest(
+    digest: bytes, certificates: Sequence[x509.Certificate], signer: Sign, at: datetime | None = None
+) -> bytes:
+    """The same over a content whose SHA-256 is ``digest`` (a file digested on its way)."""
     moment = (at or datetime.now(UTC)).replace(microsecond=0)
-    attributes = signed_attributes(certificates[0], hashlib.sha256(content).digest(), moment)
+    attributes = signed_attributes(certificates[0], digest, moment)
     return render_signed(attributes, signer(attributes), certificates)
 
 
 def render_signed(attributes: bytes, signature: bytes, certificates: Sequence[x509.Certificate]) -> bytes:
     """The ContentInfo of a detached SignedData with one signer; the same input gives the same bytes."""
+    signed = der.sequence(
+        der.integer(1),
+        der.set_of(der.algorithm(_SHA256)),
+        der.sequence(der.oid(DATA)),
+        _closing(attributes, signature, certificates),
+    )
+    return der.sequence(der.oid(SIGNED_DATA), der.explicit(0, signed))
+
+
+def around(size: int, detached: bytes) -> tuple[bytes, bytes]:
+    """(what stands before, what stands behind) a content of ``size`` bytes put into the ``detached`` SignedData."""
+    signed = Node.only(detached).children()[1].children()[0].children()
+    version, digests, _, *closing = (one.raw for one in signed)
+    tail = b"".join(closing)
+    inner = der.header(der.OCTET_STRING, size)
+    encapsulated = der.oid(DATA) + der.header(0xA0, len(inner) + size) + inner
+    before = version + digests + der.header(der.SEQUENCE, len(encapsulated) + size) + encapsulated
+    body = der.header(der.SEQUENCE, len(before) + size + len(tail)) + before
+    outer = der.oid(SIGNED_DATA) + der.header(0xA0, len(body) + size + len(tail)) + body
+    return der.header(der.SEQUENCE, len(outer) + size + len(tail)) + outer, tail
+
+
+def _closing(attributes: bytes, signature: bytes, certificates: Sequence[x509.Certificate]) -> bytes:
+    """Certificates and the signer information: what stands behind the content."""
     own = certificates[0]
     digest = der.algorithm(_SHA256)
     kind = own.public_key()
@@ -117,38 +151,60 @@ def render_signed(attributes: bytes, signature: bytes, certificates: Sequence[x5
         der.octets(signature),
     )
     bag = sorted(one.public_bytes(Encoding.DER) for one in certificates)
-    signed = der.sequence(
-        der.integer(1),
-        der.set_of(digest),
-        der.sequence(der.oid(DATA)),
-        der.explicit(0, *bag),
-        der.set_of(signer_info),
-    )
-    return der.sequence(der.oid(SIGNED_DATA), der.explicit(0, signed))
+    return der.explicit(0, *bag) + der.set_of(signer_info)
 
 
 def verify_signed(data: bytes, content: bytes | None, judging: Judging) -> CmsJudgement:
     """Judge a SignedData over ``content`` (``None``: over what it encapsulates). Raises ``NotCms``."""
-    signed = _signed_data(data)
-    inner = _encapsulated(signed)
-    covered = content if content is not None else inner
-    if covered is None:
-        raise NotCms("there is no content to check against")
-    if content is not None and inner is not None and not hmac.compare_digest(content, inner):
-        return CmsJudgement(FAILED, "HASH_FAILURE", (), None)
-    carried = carried_certificates(signed)
+    target = io.BytesIO()
+    over = io.BytesIO(content) if content is not None else None
+    judgement = verify_stream(io.BytesIO(data), over, judging, target)
+    return replace(judgement, content=target.getvalue() if judgement.encapsulates else None)
+
+
+def verify_stream(
+    source: BinaryIO, content: BinaryIO | None, judging: Judging, target: BinaryIO | None = None
+) -> CmsJudgement:
+    """Judge the SignedData in ``source`` over ``content``, or over what it encapsulates (copied to ``target``).
+
+    What stands in ``target`` is worth what the judgement says. Raises ``NotCms``.
+    """
     try:
-        infos = list(signed["signer_infos"])[: MAX_SIGNERS + 1]
-        if not infos or len(infos) > MAX_SIGNERS:
+        signed = _read(Stream(source), target)
+        if not 0 < len(signed.infos) <= MAX_SIGNERS:
             raise NotCms("no signer, or too many")
-        judged = [_judge(info, covered, carried, judging) for info in infos]
-    except (ValueError, TypeError, KeyError, IndexError, OverflowError, RecursionError) as error:
-        raise NotCms(str(error)[:200]) from None
+        covered = signed.content
+        if content is not None:
+            covered = _digested(_chunks(content), signed.kind, _wanted(signed.infos))
+            inside = signed.content.digests if signed.content else {}
+            if any(
+                not hmac.compare_digest(covered.digests[one], inside[one])
+                for one in inside
+                if one in covered.digests
+            ):
+                return CmsJudgement(FAILED, "HASH_FAILURE", (), None)
+        if covered is None:
+            raise NotCms("there is no content to check against")
+        judging = (
+            replace(judging, anchors=judging.anchors.adding(crls=signed.crls)) if signed.crls else judging
+        )
+        judged = [_judge(info, covered, signed.carried, judging) for info in signed.infos]
+    except (Malformed, ValueError, TypeError, KeyError, IndexError, OverflowError, RecursionError) as error:
+        raise NotCms(str(error)[:200] if isinstance(error, Malformed) else "damaged") from None
     outcome = worst(one[0].verdict for one in judged)
     sub = next((one[0].sub_indication for one in judged if one[0].verdict == outcome), "")
     _, certificate, moment, path = judged[0]
     lines = tuple(one[0] for one in judged)
-    return CmsJudgement(outcome, sub, lines, certificate, inner, moment, tuple(carried), path)
+    return CmsJudgement(
+        outcome,
+        sub,
+        lines,
+        certificate,
+        signing_time=moment,
+        carried=tuple(signed.carried),
+        path=path,
+        encapsulates=signed.content is not None,
+    )
 
 
 def is_canonical(data: bytes) -> bool:
@@ -157,13 +213,12 @@ def is_canonical(data: bytes) -> bool:
     Then nothing in it is unsigned but the carried certificates, and those are each other's issuers.
     """
     try:
-        signed = _signed_data(data)
-        info = signed["signer_infos"][0]
-        carried = carried_certificates(signed)
-        own = _signer_certificate(info, carried)
+        signed = _read(Stream(io.BytesIO(data)), None)
+        info = signed.infos[0]
+        own = certificate_of(info, signed.carried)
         if own is None:
             return False
-        chain, rest = [own], [one for one in carried if one != own]
+        chain, rest = [own], [one for one in signed.carried if one != own]
         while rest:
             parent = next((one for one in rest if one.subject == chain[-1].issuer), None)
             if parent is None:
@@ -171,26 +226,34 @@ def is_canonical(data: bytes) -> bool:
             chain[-1].verify_directly_issued_by(parent)
             chain.append(parent)
             rest.remove(parent)
-        attributes = _attribute_bytes(info)
-        return render_signed(attributes, info["signature"].native, chain) == data
+        return render_signed(attribute_bytes(info), info.signature, chain) == data
     except (Refused, InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError, KeyError, IndexError):
         return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Signed:
+    """A SignedData read: ``content`` is what it encapsulates, digested."""
+
+    kind: str
+    content: Content | None
+    carried: list[x509.Certificate]
+    crls: list[x509.CertificateRevocationList]
+    infos: list[SignerInfo]
 
 
 _Judged = tuple[SignatureVerdict, x509.Certificate | None, datetime | None, tuple[x509.Certificate, ...]]
 
 
-def _judge(
-    info: cms.SignerInfo, content: bytes, carried: list[x509.Certificate], judging: Judging
-) -> _Judged:
-    certificate = _signer_certificate(info, [*carried, *judging.anchors.intermediates])
+def _judge(info: SignerInfo, content: Content, carried: list[x509.Certificate], judging: Judging) -> _Judged:
+    certificate = certificate_of(info, [*carried, *judging.anchors.intermediates])
     if certificate is None:
         return signature_verdict(None, INDETERMINATE, "NO_SIGNING_CERTIFICATE_FOUND"), None, None, ()
     moment: datetime | None = None
     chain: ChainResult | None = None
     try:
-        moment, sub = _mathematics(info, content, certificate)
-    except (ValueError, TypeError, KeyError, OverflowError):
+        moment, sub = check(info, content, certificate)
+    except (ValueError, TypeError, KeyError, IndexError, OverflowError):
         sub = "FORMAT_FAILURE"
     if sub:
         weak = sub == "CRYPTO_CONSTRAINTS_FAILURE"
@@ -203,104 +266,89 @@ def _judge(
     return line, certificate, moment, chain.path if chain else ()
 
 
-def _mathematics(
-    info: cms.SignerInfo, content: bytes, certificate: x509.Certificate
-) -> tuple[datetime | None, str]:
-    """The claimed time and "" when digest and signature are right, else the sub-indication."""
-    name = info["digest_algorithm"]["algorithm"].native
-    if name in ("sha1", "md5", "md2"):
-        return None, "CRYPTO_CONSTRAINTS_FAILURE"
-    digest = _HASHES.get(name)
-    if digest is None:
-        return None, "FORMAT_FAILURE"
-    wanted = hashlib.new(name, content).digest()
-    signature = info["signature"].native
-    attributes = info["signed_attrs"]
-    if not attributes:
-        return None, "" if signature_is_sound(certificate, content, signature, digest) else "HASH_FAILURE"
-    found: dict[str, list[object]] = {}
-    for attribute in attributes:
-        if attribute["type"].native in found:
-            return None, "FORMAT_FAILURE"
-        found[attribute["type"].native] = list(attribute["values"])
-    moments = [one.native for one in found.get("signing_time", [])]  # type: ignore[attr-defined]
-    moment = moments[0] if len(moments) == 1 and isinstance(moments[0], datetime) else None
-    stated = [one.native for one in found.get("message_digest", [])]  # type: ignore[attr-defined]
-    if stated != [wanted]:
-        return moment, "HASH_FAILURE"
-    if "content_type" not in found or not _names(found.get("signing_certificate_v2", []), certificate):
-        return moment, "FORMAT_FAILURE"
-    if not signature_is_sound(certificate, _attribute_bytes(info), signature, digest):
-        return moment, "SIG_CRYPTO_FAILURE"
-    return moment, ""
+def _read(stream: Stream, target: BinaryIO | None) -> _Signed:
+    """The parts of a SignedData. Raises ``Malformed``, ``NotCms``."""
+    stream.enter(der.SEQUENCE)
+    if stream.whole(64).oid() != SIGNED_DATA:
+        raise NotCms("it is no SignedData")
+    stream.enter(0xA0)
+    stream.enter(der.SEQUENCE)
+    stream.whole(64).integer()
+    named = [one.children()[0].oid() for one in stream.whole(_MAX_SMALL).must(der.SET).children()]
+    stream.enter(der.SEQUENCE)
+    kind = stream.whole(64).oid()
+    content = None
+    if stream.peek() != -1:
+        stream.enter(0xA0)
+        names = {DIGESTS[one] for one in named if one in DIGESTS}
+        content = _digested(_copied(stream.string(der.OCTET_STRING), target), kind, names)
+        stream.leave()
+    stream.leave()
+    carried: list[x509.Certificate] = []
+    crls: list[x509.CertificateRevocationList] = []
+    infos: list[SignerInfo] = []
+    if stream.peek() == 0xA0:
+        stream.enter(0xA0)
+        while stream.peek() != -1:
+            one = stream.whole(_MAX_SMALL)
+            if len(carried) < MAX_CERTIFICATES:
+                carried += _certificate(one)
+        stream.leave()
+    if stream.peek() == 0xA1:
+        stream.enter(0xA1)
+        while stream.peek() != -1:
+            one = stream.whole(_MAX_CRL)
+            if len(crls) < _MAX_CRLS:
+                crls += _crl(one)
+        stream.leave()
+    stream.enter(der.SET)
+    while stream.peek() != -1:
+        if len(infos) >= MAX_SIGNERS:
+            raise NotCms("no signer, or too many")
+        infos.append(read_signer_info(stream.whole(_MAX_SMALL)))
+    for _ in range(4):
+        stream.leave()
+    stream.finish()
+    return _Signed(kind, content, carried, crls, infos)
 
 
-def _names(values: list[object], certificate: x509.Certificate) -> bool:
-    """Whether signing-certificate-v2, when there, names ``certificate``."""
-    for value in values:
-        first = value["certs"][0]  # type: ignore[index]
-        name = first["hash_algorithm"]["algorithm"].native
-        if hashlib.new(name, certificate.public_bytes(Encoding.DER)).digest() != first["cert_hash"].native:
-            return False
-    return True
+def _wanted(infos: Iterable[SignerInfo]) -> set[str]:
+    return {DIGESTS[one.digest] for one in infos if one.digest in DIGESTS}
 
 
-def _attribute_bytes(info: cms.SignerInfo) -> bytes:
-    """The signed attributes as the SET that is signed: tag [0] becomes SET."""
-    raw: bytes = info["signed_attrs"].dump()
-    return b"\x31" + raw[1:]
+def _digested(pieces: Iterable[bytes], kind: str, names: Iterable[str]) -> Content:
+    running = {name: hashlib.new(name) for name in names}
+    beginning = b""
+    for piece in pieces:
+        if len(beginning) < _BEGINNING:
+            beginning += piece[: _BEGINNING - len(beginning)]
+        for one in running.values():
+            one.update(piece)
+    return Content(kind, {name: one.digest() for name, one in running.items()}, beginning)
 
 
-def _signer_certificate(
-    info: cms.SignerInfo, candidates: Sequence[x509.Certificate]
-) -> x509.Certificate | None:
-    sid = info["sid"]
-    for one in candidates:
-        if sid.name == "issuer_and_serial_number":
-            if (
-                sid.chosen["serial_number"].native == one.serial_number
-                and sid.chosen["issuer"].dump() == one.issuer.public_bytes()
-            ):
-                return one
-        elif sid.chosen.native == _key_identifier(one):
-            return one
-    return None
+def _copied(pieces: Iterable[bytes], target: BinaryIO | None) -> Iterator[bytes]:
+    for piece in pieces:
+        if target is not None:
+            target.write(piece)
+        yield piece
 
 
-def _key_identifier(certificate: x509.Certificate) -> bytes | None:
+def _chunks(source: BinaryIO) -> Iterator[bytes]:
+    while piece := source.read(CHUNK):
+        yield piece
+
+
+def _certificate(node: Node) -> list[x509.Certificate]:
+    """The certificate, when it can be read."""
     try:
-        return certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
-    except (x509.ExtensionNotFound, ValueError):
-        return None
+        return [load_certificate(node.raw)]
+    except (ValueError, TypeError):
+        return []
 
 
-def carried_certificates(signed: cms.SignedData) -> list[x509.Certificate]:
-    """The certificates in a SignedData that can be read, in order."""
-    found = []
+def _crl(node: Node) -> list[x509.CertificateRevocationList]:
     try:
-        for one in list(signed["certificates"] or [])[:MAX_CERTIFICATES]:
-            try:
-                found.append(load_certificate(one.chosen.dump()))
-            except (ValueError, TypeError):
-                continue
-    except (ValueError, TypeError) as error:
-        raise NotCms(str(error)[:200]) from None
-    return found
-
-
-def _signed_data(data: bytes) -> cms.SignedData:
-    try:
-        info = cms.ContentInfo.load(data, strict=True)
-        if info["content_type"].native != "signed_data":
-            raise NotCms("it is no SignedData")
-        return info["content"]
-    except (ValueError, TypeError, KeyError, IndexError, RecursionError) as error:
-        raise NotCms(str(error)[:200]) from None
-
-
-def _encapsulated(signed: cms.SignedData) -> bytes | None:
-    try:
-        content = signed["encap_content_info"]["content"].native
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise NotCms(str(error)[:200]) from None
-    return content if isinstance(content, bytes) else None
+        return [x509.load_der_x509_crl(node.raw)]
+    except (ValueError, TypeError):
+        return []

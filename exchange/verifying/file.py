@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from io import BytesIO
 
 from exchange.receipts.verify import verify_receipt
 from exchange.sealing.judging import Judging
 from exchange.sealing.recipients import Opener
 from exchange.trust.anchors import Anchors
 from exchange.trust.verdict import UNREADABLE, Verdict
+from exchange.verifying.cms import verify_cms
 from exchange.verifying.detect import kind_of, unreadable_kind
 from exchange.verifying.edxml import verify_edxml
 from exchange.verifying.evidence import verify_evidence
@@ -54,5 +56,7 @@ def verify_file(
             return verify_receipt(data, judging, known_logs)
         case "evidence":
             return verify_evidence(data, judging, known_logs)
+        case "cms":
+            return verify_cms(BytesIO(data), judging, openers)
         case _:
             return Verdict(unreadable_kind(kind), UNREADABLE, "the file is of no kind that is known here")

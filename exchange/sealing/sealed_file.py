@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""A file of any size for other agencies: signed by the organisation, then encrypted to each (CMS in CMS).
+
+The plaintext of the AuthEnvelopedData is a SignedData that encapsulates the file, so ``openssl cms -decrypt``
+and then ``openssl cms -verify`` open it. Memory stays the same whatever the size: the file is read twice (once
+for its digest), and nothing of it is given out before the tag was right and the signature was judged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from cryptography import x509
+
+from config.refusal import Refused
+from exchange.sealing.ber import CHUNK
+from exchange.sealing.enveloped import Opened, open_stream, seal_stream
+from exchange.sealing.judging import Judging, Sign
+from exchange.sealing.recipients import Opener, recipient_infos
+from exchange.sealing.signed import CmsJudgement, around, sign_digest, verify_stream
+from exchange.trust.verdict import FAILED
+
+
+def seal_file(
+    source: Path,
+    target: Path,
+    certificates: Sequence[x509.Certificate],
+    sign: Sign,
+    recipients: Sequence[x509.Certificate],
+) -> None:
+    """Sign as the holder of ``certificates[0]`` and encrypt to ``recipients``. Raises ``Refused``, ``OSError``."""
+    with source.open("rb") as plain, _quarantined(target) as sealed:
+        digest, size = hashlib.sha256(), 0
+        while piece := plain.read(CHUNK):
+            digest.update(piece)
+            size += len(piece)
+        plain.seek(0)
+        before, behind = around(size, sign_digest(digest.digest(), certificates, sign))
+        key = os.urandom(32)
+        whole = _Joined((io.BytesIO(before), plain, io.BytesIO(behind)))
+        try:
+            seal_stream(
+                whole, len(before) + size + len(behind), sealed, recipient_infos(recipients, key), key
+            )
+        except ValueError:
+            raise Refused(
+                "file-changes", "Tệp đang bị thay đổi; thử lại.", "The file is being changed; try again."
+            ) from None
+
+
+def unseal_file(
+    source: BinaryIO, target: Path | None, openers: Sequence[Opener], judging: Judging
+) -> tuple[Opened, CmsJudgement]:
+    """Open, judge, and give the content out into ``target``, unless the signature is TOTAL-FAILED.
+
+    Raises ``NotCms`` (also for a content that is no SignedData), ``CannotOpen``, ``OSError``.
+    """
+    place = target if target is not None else Path(os.environ.get("TMPDIR", "/tmp")) / "congvan"  # noqa: S108
+    with _spool(place) as signed:
+        opened = open_stream(source, openers, signed)
+        signed.seek(0)
+        if target is None:
+            return opened, verify_stream(signed, None, judging)
+        with _quarantined(target, keep=lambda: judgement.outcome != FAILED) as plain:
+            judgement = verify_stream(signed, None, judging, plain)
+    return opened, judgement
+
+
+@contextmanager
+def _spool(beside: Path) -> Iterator[BinaryIO]:
+    """A file without a name on the disk of ``beside``."""
+    path = beside.with_name(f".{beside.name}.{secrets.token_hex(8)}.quarantine")
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    path.unlink()
+    with os.fdopen(handle, "w+b") as file:
+        yield file
+
+
+@contextmanager
+def _quarantined(target: Path, keep: Callable[[], bool] = lambda: True) -> Iterator[BinaryIO]:
+    """A file that becomes ``target``, whole and durable, when the block ends well and ``keep`` agrees."""
+    path = target.with_name(f".{target.name}.{secrets.token_hex(8)}.quarantine")
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "w+b") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if keep():
+            path.replace(target)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+class _Joined:
+    """Several files read as one."""
+
+    def __init__(self, parts: Sequence[BinaryIO]) -> None:
+        self._parts = list(parts)
+
+    def read(self, size: int, /) -> bytes:
+        """Up to ``size`` bytes, b"" at the end of the last."""
+        while self._parts:
+            if piece := self._parts[0].read(size):
+                return piece
+            self._parts.pop(0)
+        return b""

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""The verdict on a CMS file (``.p7m``, ``.p7s``), of any size: encryption, the signature inside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from config.refusal import Refused
+from exchange.sealing import der
+from exchange.sealing.enveloped import AUTH_ENVELOPED, ENVELOPED
+from exchange.sealing.judging import Judging
+from exchange.sealing.recipients import CannotOpen, Opener
+from exchange.sealing.sealed_file import unseal_file
+from exchange.sealing.signed import SIGNED_DATA, CmsJudgement, verify_stream
+from exchange.trust.subject import subject_of
+from exchange.trust.verdict import INDETERMINATE, PASSED, UNREADABLE, Encryption, Verdict
+
+_BEGINNING = 64
+
+
+def is_cms(head: bytes) -> bool:
+    """Whether a file that begins so is a CMS of a kind we know."""
+    named = (der.oid(one) for one in (SIGNED_DATA, AUTH_ENVELOPED, ENVELOPED))
+    return head[:1] == b"\x30" and any(one in head[2:_BEGINNING] for one in named)
+
+
+def verify_cms(
+    source: BinaryIO,
+    judging: Judging,
+    openers: Sequence[Opener] = (),
+    *,
+    content: BinaryIO | None = None,
+    output: Path | None = None,
+) -> Verdict:
+    """The verdict; ``content``: what a detached signature is over; ``output``: where opened content goes."""
+    encryption: Encryption = "none"
+    head = source.read(_BEGINNING)
+    source.seek(0)
+    try:
+        if der.oid(SIGNED_DATA) in head:
+            return _of(verify_stream(source, content, judging), encryption)
+        if not openers:
+            why = "no key given: the content is encrypted and was not checked"
+            return Verdict("cms", INDETERMINATE, why, encryption="failed")
+        encryption = "failed"
+        _, judgement = unseal_file(source, output, openers, judging)
+        return _of(judgement, "decrypted")
+    except CannotOpen as problem:
+        return Verdict("cms", INDETERMINATE, problem.en, encryption="failed")
+    except Refused as problem:
+        return Verdict("cms", UNREADABLE, problem.en, encryption=encryption)
+
+
+def _of(judgement: CmsJudgement, encryption: Encryption) -> Verdict:
+    official = False
+    if judgement.outcome == PASSED and judgement.certificate is not None:
+        official = subject_of(judgement.certificate).role == "organisation"
+    return Verdict(
+        "cms",
+        judgement.outcome,
+        judgement.sub_indication,
+        encryption=encryption,
+        official=official,
+        signatures=judgement.signatures,
+        sub_indication=judgement.sub_indication,
+    )
