@@ -16,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 import exchange.schema  # noqa: F401 - its tables belong to the metadata
+import mailserver.search.schema  # noqa: F401
 from config.database import Database, metadata
 from config.seal import Seal
 from config.wake import Wake

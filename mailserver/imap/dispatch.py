@@ -33,6 +33,7 @@ async def execute(session: Session, command: Command) -> None:
         verb = cursor.word()
         entry = _entry(session, verb)
         await session.refresh()
+        cursor.saved = session.view.saved if session.view is not None else None
         line_or_later = await entry.run(session, cursor)
         await session.tell(expunge=not entry.quiet)
     except ConnectionError:

@@ -22,6 +22,7 @@ from mailserver.imap.dispatch import execute
 from mailserver.imap.grammar.assembling import Assembler, Command, Continue, Overrun, TooBig
 from mailserver.imap.naming import SharedWith, registry_of_clerk
 from mailserver.imap.session import JudgeAppend, Services, Session
+from mailserver.search.searching import Searches
 from mailserver.store import Ref, Store
 
 log = logging.getLogger("congvan.imap")
@@ -54,7 +55,7 @@ class ImapServer:
         judge_append: JudgeAppend | None = None,
     ) -> None:
         self.services = Services(
-            store, accounts, settings, shared or registry_of_clerk(accounts), judge_append
+            store, accounts, settings, shared or registry_of_clerk(accounts), Searches(store), judge_append
         )
         self.tls = ssl_context
         self.addresses: dict[str, tuple[str, int]] = {}

@@ -20,6 +20,7 @@ from mailserver.imap.grammar.sequences import write_set
 from mailserver.imap.naming import Names, SharedWith
 from mailserver.imap.replies import No
 from mailserver.imap.view import FEW, View
+from mailserver.search.searching import Searches
 from mailserver.store import Mailbox, Store
 
 JudgeAppend = Callable[[Account, Mailbox, bytes], str | None]
@@ -47,9 +48,10 @@ class Services:
     accounts: Accounts
     settings: Settings
     shared: SharedWith
+    searches: Searches
     judge_append: JudgeAppend | None = None
     max_literal: int = 1024 * 1024
-    searches: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
+    searching: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
     sessions: Counter[AccountRef] = field(default_factory=Counter)
     sessions_per_account: int = 100
 

@@ -13,6 +13,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 
 from mailserver.imap.flags import FlagWords
+from mailserver.imap.grammar.sequences import SequenceSet
 from mailserver.store import Change, Mailbox, Ref, Row, Store
 
 _SPLIT = 64
@@ -41,6 +42,8 @@ class View:
         self.gone: set[int] = set()
         self.changed: set[int] = set()  # UIDs whose flags the client has to be told
         self.new_words = False
+        self.saved = SequenceSet((), saved=True)
+        """The result that SEARCH RETURN (SAVE) kept last, as UIDs (RFC 5182)."""
 
     @property
     def is_heavy(self) -> bool:
@@ -67,6 +70,10 @@ class View:
         """Flag bits by position."""
         self.load()
         return self._flags
+
+    def keyword_bit(self, name: str) -> int | None:
+        """The bit of a keyword in any case, None when the mailbox does not have it."""
+        return self.words.bit(name)
 
     def position(self, uid: int) -> int | None:
         """The position of a UID."""

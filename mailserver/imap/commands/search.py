@@ -1,224 +1,164 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""SEARCH (RFC 9051 §6.4.4, RFC 4731): all keys, folded text, so ``cong van`` finds ``Công văn`` in any encoding.
+"""SEARCH (RFC 9051 §6.4.4, RFC 4731, RFC 5032, RFC 5182, RFC 6203, RFC 7162 §3.1.5, RFC 9394 §3.1).
 
-Keys are tried cheapest first, each on what the ones before it left: flags and numbers, rows, summaries,
-and the bytes of messages only where nothing else decides. Everything beyond flags runs in a thread.
+What a match is, `mailserver.search.searching` knows; here are the options, the saved result and the reply.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
-from config.clock import now_us
-from config.refusal import Refused
-from mailserver.imap.grammar.lexer import Cursor
-from mailserver.imap.grammar.searching import Key, Search, parse_search
-from mailserver.imap.grammar.sequences import write_set
-from mailserver.imap.grammar.strings import local_day
-from mailserver.imap.sections import only
+from mailserver.imap.grammar.lexer import Cursor, Syntax
+from mailserver.imap.grammar.searching import BadCharset, Returns, Search, parse_search
+from mailserver.imap.grammar.sequences import SequenceSet, write_set
 from mailserver.imap.session import Session
 from mailserver.imap.view import View
-from mailserver.message import Summary, finder, header_text, plain_text, scan
-from mailserver.message.structure import header_end, is_trace
-from mailserver.store import Row
+from mailserver.search.keys import Key, cost, fuzzy_texts, has
+from mailserver.search.searching import Searcher
 
-log = logging.getLogger("congvan.imap")
-
-_LOOK = 256 * 1024
-_Finder = Callable[[str], bool]
-_RUN = 500
-_INLINE = 5000  # so many messages are searched by flags and numbers without a thread
-_COST = {"SEQ": 0, "UID": 0, "FLAG": 0, "KEYWORD": 0, "ALL": 0, "NONE": 0, "MODSEQ": 0}
-_COST |= dict.fromkeys(("BEFORE", "ON", "SINCE", "LARGER", "SMALLER", "YOUNGER", "OLDER"), 1)
-_COST |= dict.fromkeys(("SUBJECT", "FROM", "TO", "CC", "BCC", "SENTBEFORE", "SENTON", "SENTSINCE"), 2)
-_COST |= {"HEADER": 3, "BODY": 4, "TEXT": 4}
-_DAYS: dict[str, Callable[[int, int], bool]] = {
-    "BEFORE": lambda day, asked: day < asked,
-    "ON": lambda day, asked: day == asked,
-    "SINCE": lambda day, asked: day >= asked,
-}
+T = TypeVar("T")
+_INLINE = 1000  # so many messages are searched by flags and numbers without a thread
 
 
 async def run(session: Session, cursor: Cursor, uid: bool = False) -> bytes:
     """Search the selected mailbox."""
     cursor.space()
-    search = parse_search(cursor)
+    search = parsed(session, lambda: parse_search(cursor))
     view = await session.loaded()
-    job = _Searcher(view)
-    if _cost(search.key) == 0 and len(view.uids) <= _INLINE:
-        found = job.match(search.key, range(len(view.uids)))
-    else:
-        async with session.services.searches:
-            found = await asyncio.to_thread(job.match, search.key, range(len(view.uids)))
-    found = [at for at in found if view.uids[at] not in view.gone]
-    modseq = None
-    if _has(search.key, "MODSEQ"):
-        session.condstore = True
-        modseq = max((view.modseqs(at) for at in found), default=None)
-    numbers = [view.uids[at] for at in found] if uid else [at + 1 for at in found]
-    session.write(_reply(session.tag, search, numbers, modseq, uid=uid))
+    session.condstore = session.condstore or has(search.key, "MODSEQ")
+    save = search.returns is not None and "SAVE" in search.returns.options
+
+    def work() -> bytes:
+        job = Searcher(session.services.searches, view)
+        found = present(view, job.match(search.key, range(len(view.uids))))
+        return reply(session.tag, view, search, found, job, uid=uid, ordered=False)
+
+    session.write(await worked(session, view, search.key, work, save=save))
     return b"Done"
 
 
-def _reply(tag: bytes, search: Search, numbers: list[int], modseq: int | None, *, uid: bool) -> bytes:
-    if search.returns is None:
-        tail = b" (MODSEQ %d)" % modseq if modseq is not None else b""
-        return b"* SEARCH" + b"".join([b" %d" % one for one in numbers]) + tail + b"\r\n"
+def parsed(session: Session, parse: Callable[[], T]) -> T:
+    """What ``parse`` reads; a charset that is not known empties the saved result like any NO (RFC 5182 §2.1)."""
+    try:
+        return parse()
+    except BadCharset:
+        if session.view is not None:
+            session.view.saved = SequenceSet((), saved=True)
+        raise
+
+
+async def worked(session: Session, view: View, key: Key, work: Callable[[], bytes], *, save: bool) -> bytes:
+    """The reply that ``work`` makes: at once for a few messages and cheap keys, else in a thread, two at a time."""
+    try:
+        if cost(key) == 0 and len(view.uids) <= _INLINE:
+            return work()
+        async with session.services.searching:
+            return await asyncio.to_thread(work)
+    except Syntax:
+        raise
+    except Exception:
+        if save:
+            view.saved = SequenceSet((), saved=True)
+        raise
+
+
+def present(view: View, found: Sequence[int]) -> Sequence[int]:
+    """Without the messages whose EXPUNGE the client has still to be told."""
+    if not view.gone:
+        return found
+    uids, gone = view.uids, view.gone
+    return [at for at in found if uids[at] not in gone]
+
+
+def reply(
+    tag: bytes, view: View, search: Search, found: Sequence[int], job: Searcher, *, uid: bool, ordered: bool
+) -> bytes:
+    """The SEARCH, SORT (``ordered``) or ESEARCH response for these positions; keeps what SAVE asks for."""
+    numbers = _numbers(view, found, uid=uid)
+    returns, verb = search.returns, b"SORT" if ordered else b"SEARCH"
+    with_modseq = has(search.key, "MODSEQ")
+    if returns is None:
+        tail = b""
+        if with_modseq and found:
+            tail = b" (MODSEQ %d)" % max(map(view.modseqs, found))
+        words = (" " + " ".join(map(str, numbers))).encode() if numbers else b""
+        return b"* %b%b%b\r\n" % (verb, words, tail)
+    options = returns.options
+    if "SAVE" in options:
+        _save(view, found, returns)
+        if options <= {"SAVE"}:
+            return b""
     out = [b'* ESEARCH (TAG "%b")' % tag]
     if uid:
         out.append(b"UID")
     if numbers:
-        if "MIN" in search.returns:
+        if "MIN" in options:
             out.append(b"MIN %d" % numbers[0])
-        if "MAX" in search.returns:
+        if "MAX" in options:
             out.append(b"MAX %d" % numbers[-1])
-        if "ALL" in search.returns:
-            out.append(b"ALL " + write_set(numbers))
-    if "COUNT" in search.returns:
+        if "ALL" in options:
+            out.append(b"ALL " + _listed(numbers, ordered=ordered))
+    if "COUNT" in options:
         out.append(b"COUNT %d" % len(numbers))
-    if modseq is not None:
-        out.append(b"MODSEQ %d" % modseq)
+    shown = found
+    if returns.partial is not None:
+        window = _window(returns.partial, len(numbers))
+        shown = found[window]
+        some = numbers[window]
+        listed = _listed(some, ordered=ordered) if some else b"NIL"
+        out.append(b"PARTIAL (%d:%d %b)" % (*returns.partial, listed))
+    if "RELEVANCY" in options and shown:
+        keys = fuzzy_texts(search.key)
+        scores = [job.relevancy(keys, at) for at in shown] if keys else [100] * len(shown)
+        out.append(b"RELEVANCY (%b)" % b" ".join([b"%d" % one for one in scores]))
+    if with_modseq and found:
+        out.append(b"MODSEQ %d" % max(map(view.modseqs, _told(found, returns))))
     return b" ".join(out) + b"\r\n"
 
 
-def _cost(key: Key) -> int:
-    if key.keys:
-        return max(_cost(one) for one in key.keys)
-    return _COST[key.name]
+def _numbers(view: View, found: Sequence[int], *, uid: bool) -> Sequence[int]:
+    if not uid:
+        return [at + 1 for at in found]
+    if isinstance(found, range) and len(found) == len(view.uids):
+        return view.uids
+    uids = view.uids
+    return [uids[at] for at in found]
 
 
-def _has(key: Key, name: str) -> bool:
-    return key.name == name or any(_has(one, name) for one in key.keys)
+def _listed(numbers: Sequence[int], *, ordered: bool) -> bytes:
+    return ",".join(map(str, numbers)).encode() if ordered else write_set(numbers)
 
 
-class _Searcher:
-    """One SEARCH at work: positions in, matching positions out, in order."""
+def _window(partial: tuple[int, int], count: int) -> slice:
+    """``1:3`` are the first three, ``-1:-3`` the last three (RFC 9394 §3.1)."""
+    low, high = sorted(map(abs, partial))
+    if partial[0] > 0:
+        return slice(low - 1, high)
+    return slice(max(0, count - high), max(0, count - low + 1))
 
-    def __init__(self, view: View) -> None:
-        self._view = view
-        self._uids = view.uids
-        self._now_us = now_us()
 
-    def match(self, key: Key, among: Iterable[int]) -> list[int]:
-        """The positions of ``among`` (rising) that match."""
-        if key.name == "AND":
-            left = list(among)
-            for one in sorted(key.keys, key=_cost):
-                left = self.match(one, left) if left else left
-            return left
-        if key.name == "OR":
-            every = list(among)
-            first, second = sorted(key.keys, key=_cost)
-            hits = set(self.match(first, every))
-            hits.update(self.match(second, [at for at in every if at not in hits]))
-            return [at for at in every if at in hits]
-        if key.name == "NOT":
-            every = list(among)
-            hits = set(self.match(key.keys[0], every))
-            return [at for at in every if at not in hits]
-        cost = _COST[key.name]
-        if cost == 0:
-            return self._of_arrays(key, among)
-        return self._of_rows(key, list(among), cost)
-
-    def _of_arrays(self, key: Key, among: Iterable[int]) -> list[int]:
-        view = self._view
-        if key.name == "ALL":
-            return list(among)
-        if key.name == "NONE":
-            return []
-        if key.set is not None:
-            inside = {at for span in key.set.positions(self._uids, uid=key.name == "UID") for at in span}
-            return [at for at in among if at in inside]
-        if key.name == "MODSEQ":
-            return [at for at in among if view.modseqs(at) >= key.number]
-        mask = key.number
-        if key.name == "KEYWORD":
-            bit = view.words.bit(key.text)
-            mask = 1 << bit if bit is not None else 0
-        flags, wanted = view.all_flags(), key.wanted
-        return [at for at in among if bool(flags[at] & mask) is wanted]
-
-    def _of_rows(self, key: Key, among: list[int], cost: int) -> list[int]:
-        test = self._test(key)
-        store = self._view.store
-        found: list[int] = []
-        for start in range(0, len(among), _RUN):
-            run = among[start : start + _RUN]
-            rows = self._rows(run)
-            summaries = store.summaries([row.blob for row in rows.values()]) if cost >= 2 else {}
-            for at in run:
-                row = rows.get(at)
-                if row is not None and test(row, summaries.get(row.blob)):
-                    found.append(at)
+def _told(found: Sequence[int], returns: Returns) -> Sequence[int]:
+    """Whose highest MODSEQ is told: with MIN or MAX alone that of those messages (RFC 7162 §3.1.10)."""
+    if returns.options - {"MIN", "MAX", "SAVE"}:
         return found
+    return [found[0]] * ("MIN" in returns.options) + [found[-1]] * ("MAX" in returns.options)
 
-    def _rows(self, run: list[int]) -> dict[int, Row]:
-        wanted = set(run)
-        rows = self._view.store.rows(self._view.ref, self._uids[run[0]], self._uids[run[-1]])
-        placed = ((self._view.position(row.uid), row) for row in rows)
-        return {at: row for at, row in placed if at is not None and at in wanted}
 
-    def _test(self, key: Key) -> Callable[[Row, Summary | None], bool]:
-        name, number = key.name, key.number
-        if name in _DAYS:
-            compare = _DAYS[name]
-            return lambda row, _: compare(local_day(row.internaldate_us), number)
-        if name.startswith("SENT"):
-            compare = _DAYS[name[4:]]
-            return lambda row, one: compare(
-                local_day(
-                    one.date_us if one is not None and one.date_us is not None else row.internaldate_us
-                ),
-                number,
-            )
-        if name == "LARGER":
-            return lambda row, _: row.size > number
-        if name == "SMALLER":
-            return lambda row, _: row.size < number
-        if name == "YOUNGER":
-            return lambda row, _: row.internaldate_us >= self._now_us - number * 1_000_000
-        if name == "OLDER":
-            return lambda row, _: row.internaldate_us <= self._now_us - number * 1_000_000
-        return self._text_test(key)
-
-    def _text_test(self, key: Key) -> Callable[[Row, Summary | None], bool]:
-        found = finder(key.text)
-        if key.name in ("TEXT", "BODY"):
-            whole = key.name == "TEXT"
-            return lambda row, one: self._content(row, one, found, whole=whole)
-        name = (key.header if key.name == "HEADER" else key.name).encode()
-        field, trace = only((name,)), is_trace(name)
-        if (
-            key.name != "HEADER" and not key.text
-        ):  # everything is TO "", only what has a To field HEADER TO ""
-            return lambda row, one: True
-
-        def test(row: Row, one: Summary | None) -> bool:
-            head = one.fields if one is not None and not trace else None
-            if head is None:
-                data = self._bytes(row)
-                head = b"" if data is None else data[: header_end(data, 0, len(data))]
-            lines = field.findall(head)
-            return bool(lines) and any(found(header_text(line.partition(b":")[2])) for line in lines)
-
-        return test
-
-    def _bytes(self, row: Row) -> bytes | None:
-        try:
-            return self._view.store.content(row.blob)
-        except (LookupError, Refused, OSError):
-            log.warning("message %d of mailbox %s can't be searched", row.uid, self._view.ref)
-            return None
-
-    def _content(self, row: Row, summary: Summary | None, found: _Finder, *, whole: bool) -> bool:
-        data = self._bytes(row)
-        if data is None:
-            return False
-        if whole:
-            head = data[: min(header_end(data, 0, len(data)), _LOOK)]
-            if found(header_text(head)):
-                return True
-        return found(plain_text(data, summary or scan(data)))
+def _save(view: View, found: Sequence[int], returns: Returns) -> None:
+    """Keep the result for ``$`` (RFC 5182 §2.4, RFC 9394 §3.2)."""
+    options = returns.options
+    kept = list(found)
+    if not options & {"ALL", "COUNT"} and options & {"MIN", "MAX", "PARTIAL"}:
+        some = [*found[:1]] * ("MIN" in options) + [*found[-1:]] * ("MAX" in options)
+        if returns.partial is not None:
+            some += found[_window(returns.partial, len(found))]
+        kept = some
+    ranges: list[tuple[int, int]] = []
+    for one in sorted({view.uids[at] for at in kept}):
+        if ranges and ranges[-1][1] == one - 1:
+            ranges[-1] = (ranges[-1][0], one)
+        else:
+            ranges.append((one, one))
+    view.saved = SequenceSet(tuple(ranges), saved=True)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""UID COPY, EXPUNGE, FETCH, MOVE, SEARCH, STORE (RFC 9051 §6.4.9): the same commands, UIDs for numbers."""
+"""UID COPY, EXPUNGE, FETCH, MOVE, SEARCH, SORT, STORE, THREAD (RFC 9051 §6.4.9, RFC 5256 §3): the same commands, UIDs for numbers."""
 
 from __future__ import annotations
 
-from mailserver.imap.commands import copy, expunge, fetch, move, search, store
+from mailserver.imap.commands import copy, expunge, fetch, move, search, sort, store, thread
 from mailserver.imap.grammar.lexer import Cursor, Syntax
 from mailserver.imap.session import Session
 
@@ -13,7 +13,9 @@ _COMMANDS = {
     "FETCH": fetch.run,
     "MOVE": move.run,
     "SEARCH": search.run,
+    "SORT": sort.run,
     "STORE": store.run,
+    "THREAD": thread.run,
 }
 
 

@@ -29,7 +29,9 @@ class Syntax(Exception):
 class Cursor:
     """Reads a command from left to right."""
 
-    def __init__(self, command: Command) -> None:
+    def __init__(self, command: Command, saved: SequenceSet | None = None) -> None:
+        self.saved = saved
+        """What ``$`` stands for in the selected mailbox (RFC 5182 §2.1); None where nothing is selected."""
         self._fragments = command.fragments
         self._literals = command.literals
         self._index = 0
@@ -170,7 +172,9 @@ class Cursor:
         return decode_name(found)
 
     def sequence_set(self) -> SequenceSet:
-        """A sequence set."""
+        """A sequence set, or ``$``."""
+        if self.saved is not None and self.try_byte(b"$"):
+            return self.saved
         found = self._take(_SET)
         parsed = parse_sequence_set(found) if found else None
         if parsed is None:
@@ -178,8 +182,8 @@ class Cursor:
         return parsed
 
     def at_sequence_set(self) -> bool:
-        """Whether a digit or ``*`` is next."""
-        return self._text[self._at : self._at + 1].isdigit() or self.at(b"*")
+        """Whether a digit, ``*`` or ``$`` is next."""
+        return self._text[self._at : self._at + 1].isdigit() or self.at(b"*") or self.at(b"$")
 
     def flag(self) -> str:
         """A flag or keyword."""

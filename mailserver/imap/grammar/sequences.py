@@ -14,9 +14,10 @@ _TOP = 2**32 - 1
 
 @dataclass(frozen=True, slots=True)
 class SequenceSet:
-    """Ranges as written; 0 stands for ``*``."""
+    """Ranges as written; 0 stands for ``*``. ``saved``: they are UIDs of a saved result, ``$`` (RFC 5182)."""
 
     ranges: tuple[tuple[int, int], ...]
+    saved: bool = False
 
     def resolve(self, largest: int) -> list[tuple[int, int]]:
         """Closed ranges, sorted, joined; ``*`` is ``largest`` (RFC 9051: ``N:*`` always has the last)."""
@@ -38,7 +39,7 @@ class SequenceSet:
         """The message positions (from 0) it names in a mailbox with these UIDs, as rising ranges."""
         count = len(uids)
         found = []
-        if uid:
+        if uid or self.saved:
             for low, high in self.resolve(uids[-1] if count else 0):
                 one = range(bisect_left(uids, low), bisect_right(uids, high))
                 if one:
@@ -52,6 +53,8 @@ class SequenceSet:
 
     def beyond(self, count: int) -> bool:
         """Whether it names a sequence number there is no message for."""
+        if self.saved:
+            return False
         return any(first > count or last > count for first, last in self.ranges) or (
             not count and any(0 in one for one in self.ranges)
         )

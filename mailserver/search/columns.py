@@ -1,0 +1,330 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Columns: one fact of every message of a mailbox, by UID, as it is searched and sorted.
+
+A column is never changed; more messages make a longer one. Packed form, little-endian: ``u32`` count · ``u32`` UIDs ·
+values (``i64`` numbers; ``u32`` lengths and UTF-8 text; thread facts), compressed.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+import zlib
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from hashlib import blake2b
+from itertools import accumulate
+from typing import Self
+
+from mailserver.message import Summary, fold_line, header_text
+from mailserver.message.subjects import base_subject, casemap
+from mailserver.message.words import unfold
+from mailserver.store import Row
+
+_COUNT = struct.Struct("<I")
+_PLAIN, _DEFLATED = b"\0", b"\1"
+
+
+def _little(values: array[int]) -> array[int]:
+    if sys.byteorder == "big":
+        values = values[:]
+        values.byteswap()
+    return values
+
+
+def _take(code: str, data: memoryview, start: int, count: int) -> tuple[array[int], int]:
+    found = array(code)
+    end = start + found.itemsize * count
+    found.frombytes(data[start:end])
+    return _little(found), end
+
+
+class Numbers:
+    """A number of each message."""
+
+    def __init__(self, uids: array[int] | None = None, values: array[int] | None = None) -> None:
+        self.uids = array("I") if uids is None else uids
+        self.values = array("q") if values is None else values
+
+    @property
+    def octets(self) -> int:
+        """Memory it takes, about."""
+        return 12 * len(self.uids)
+
+    @classmethod
+    def of(cls, uids: Iterable[int], values: Iterable[int]) -> Self:
+        """A column of these."""
+        return cls(array("I", uids), array("q", values))
+
+    def pack(self) -> bytes:
+        """Bytes for storing."""
+        return _packed(self.uids, [_little(self.values).tobytes()])
+
+    @classmethod
+    def joined(cls, pieces: Sequence[bytes | Self]) -> Self:
+        """One column of several packed or ready ones, rising by UID."""
+        uids, values = array("I"), array("q")
+        for one in pieces:
+            if isinstance(one, bytes):
+                data, count = _opened(one)
+                some, at = _take("I", data, _COUNT.size, count)
+                uids += some
+                values += _take("q", data, at, count)[0]
+            else:
+                uids += one.uids
+                values += one.values
+        return cls(uids, values)
+
+
+class Texts:
+    """A text of each message on one line; ``text`` holds them all, each ended by a line feed."""
+
+    def __init__(self, uids: array[int], lengths: array[int], text: str) -> None:
+        self.uids = uids
+        self.lengths = lengths
+        self.text = text
+        self._starts: array[int] | None = None
+
+    @property
+    def octets(self) -> int:
+        """Memory it takes, about."""
+        wide = 1 if self.text.isascii() else 2
+        return 12 * len(self.uids) + wide * len(self.text)
+
+    @property
+    def starts(self) -> array[int]:
+        """Where each text begins, and the end."""
+        if self._starts is None:
+            self._starts = array("I", accumulate(self.lengths, lambda at, one: at + one + 1, initial=0))
+        return self._starts
+
+    @classmethod
+    def of(cls, uids: Iterable[int], texts: Iterable[str]) -> Self:
+        """A column of these; line feeds in a text become blanks."""
+        lines = [one.replace("\n", " ") for one in texts]
+        text = "".join([line + "\n" for line in lines])
+        return cls(array("I", uids), array("I", map(len, lines)), text)
+
+    def pack(self) -> bytes:
+        """Bytes for storing."""
+        return _packed(self.uids, [_little(self.lengths).tobytes(), self.text.encode("utf-8", "replace")])
+
+    @classmethod
+    def joined(cls, pieces: Sequence[bytes | Self]) -> Self:
+        """One column of several packed or ready ones, rising by UID."""
+        uids, lengths = array("I"), array("I")
+        texts = []
+        for one in pieces:
+            if isinstance(one, bytes):
+                data, count = _opened(one)
+                some, at = _take("I", data, _COUNT.size, count)
+                uids += some
+                some, at = _take("I", data, at, count)
+                lengths += some
+                texts.append(str(data[at:], "utf-8"))
+            else:
+                uids += one.uids
+                lengths += one.lengths
+                texts.append(one.text)
+        return cls(uids, lengths, "".join(texts))
+
+    def values(self) -> list[str]:
+        """The texts, by index."""
+        found = self.text.split("\n")
+        found.pop()
+        return found
+
+    def find(self, wanted: str) -> list[int]:
+        """The indexes of the texts that hold ``wanted`` (without line feeds, not empty)."""
+        found: list[int] = []
+        starts, find = self.starts, self.text.find
+        hit = find(wanted)
+        while hit >= 0:
+            at = bisect_right(starts, hit) - 1
+            found.append(at)
+            hit = find(wanted, starts[at + 1])
+        return found
+
+
+class Threads:
+    """What threads are made of: 64-bit hashes of the message id and the ids it refers to, oldest first, and
+    whether the subject is that of an answer. 0 stands for no id.
+    """
+
+    def __init__(
+        self,
+        uids: array[int] | None = None,
+        ids: array[int] | None = None,
+        answers: bytearray | None = None,
+        counts: array[int] | None = None,
+        refs: array[int] | None = None,
+    ) -> None:
+        self.uids = array("I") if uids is None else uids
+        self.ids = array("Q") if ids is None else ids
+        self.answers = bytearray() if answers is None else answers
+        self.counts = array("H") if counts is None else counts
+        self.refs = array("Q") if refs is None else refs
+
+    @property
+    def octets(self) -> int:
+        """Memory it takes, about."""
+        return 15 * len(self.uids) + 8 * len(self.refs)
+
+    def add(self, uid: int, identity: int, answer: bool, refs: Sequence[int]) -> None:
+        """One message more, while the column is being made."""
+        self.uids.append(uid)
+        self.ids.append(identity)
+        self.answers.append(answer)
+        self.counts.append(len(refs))
+        self.refs.extend(refs)
+
+    def pack(self) -> bytes:
+        """Bytes for storing."""
+        arrays = (self.ids, self.counts, self.refs)
+        ids, counts, refs = (_little(one).tobytes() for one in arrays)
+        return _packed(self.uids, [ids, bytes(self.answers), counts, refs])
+
+    @classmethod
+    def joined(cls, pieces: Sequence[bytes | Self]) -> Self:
+        """One column of several packed or ready ones, rising by UID."""
+        out = cls()
+        for one in pieces:
+            if isinstance(one, bytes):
+                data, count = _opened(one)
+                some, at = _take("I", data, _COUNT.size, count)
+                out.uids += some
+                some, at = _take("Q", data, at, count)
+                out.ids += some
+                out.answers += data[at : at + count]
+                counts, at = _take("H", data, at + count, count)
+                out.counts += counts
+                out.refs += _take("Q", data, at, sum(counts))[0]
+            else:
+                out.uids += one.uids
+                out.ids += one.ids
+                out.answers += one.answers
+                out.counts += one.counts
+                out.refs += one.refs
+        return out
+
+
+Column = Numbers | Texts | Threads
+
+
+def _packed(uids: array[int], pieces: list[bytes]) -> bytes:
+    plain = b"".join([_COUNT.pack(len(uids)), _little(uids).tobytes(), *pieces])
+    small = zlib.compress(plain, 1)
+    return _DEFLATED + small if len(small) < len(plain) * 3 // 4 else _PLAIN + plain
+
+
+def _opened(packed: bytes) -> tuple[memoryview, int]:
+    data = memoryview(zlib.decompress(packed[1:]) if packed[:1] == _DEFLATED else packed)
+    if packed[:1] == _PLAIN:
+        data = data[1:]
+    return data, _COUNT.unpack_from(data)[0]
+
+
+# --- how the facts are made
+
+
+def hashed(identity: str) -> int:
+    """A message id (with or without brackets) as a 64-bit number, never 0 (RFC 5256 §3, ``normalized``)."""
+    bare = identity.strip().removeprefix("<").removesuffix(">")
+    local, at, domain = bare.rpartition("@")
+    if at and len(local) > 1 and local[0] == local[-1] == '"':
+        bare = local[1:-1].replace("\\", "") + "@" + domain
+    return int.from_bytes(blake2b(bare.encode(), digest_size=8).digest(), "little") or 1
+
+
+def field_text(summary: Summary, name: str) -> str:
+    """What a search for address fields ``name`` looks at: the fields as people read them, folded."""
+    if summary.fields is None:
+        people = {"from": summary.from_, "to": summary.to, "cc": summary.cc, "bcc": summary.bcc}[name]
+        return fold_line(", ".join(f"{one.name} <{one.address}>" for one in people))
+    return "  ".join(fold_line(header_text(value)) for value in field_values(summary.fields, name))
+
+
+def field_values(head: bytes, name: str) -> list[bytes]:
+    """The raw values of the fields of this name (lower case) in a header, unfolded."""
+    wanted = name.encode() + b":"
+    found = []
+    lines = head.replace(b"\r\n", b"\n").split(b"\n")
+    at, end = 0, len(lines)
+    while at < end:
+        line = lines[at]
+        at += 1
+        if not line[: len(wanted) + 8].lower().replace(b" ", b"").startswith(wanted):
+            continue
+        value = [line.partition(b":")[2]]
+        while at < end and lines[at][:1] in (b" ", b"\t"):
+            value.append(lines[at])
+            at += 1
+        found.append(unfold(b"\n".join(value)))
+    return found
+
+
+def _local(people: Sequence[object]) -> str:
+    return casemap(str(getattr(people[0], "mailbox", ""))) if people else ""
+
+
+def _shown(people: Sequence[object]) -> str:
+    if not people:
+        return ""
+    first = people[0]
+    return casemap(str(getattr(first, "name", "")) or str(getattr(first, "address", "")))
+
+
+_NUMBERS: dict[str, Callable[[Row, Summary | None], int]] = {
+    "blob": lambda row, _: row.blob,
+    "size": lambda row, _: row.size,
+    "arrival": lambda row, _: row.internaldate_us,
+    "date": lambda row, one: (
+        one.date_us if one is not None and one.date_us is not None else row.internaldate_us
+    ),
+    "files": lambda _, one: int(one is not None and one.has_attachment),
+}
+_TEXTS: dict[str, Callable[[Summary], str]] = {
+    "subject": lambda one: fold_line(one.subject),
+    "from": lambda one: field_text(one, "from"),
+    "to": lambda one: field_text(one, "to"),
+    "cc": lambda one: field_text(one, "cc"),
+    "bcc": lambda one: field_text(one, "bcc"),
+    "base": lambda one: casemap(base_subject(one.subject)[0]),
+    "by-from": lambda one: _local(one.from_),
+    "by-to": lambda one: _local(one.to),
+    "by-cc": lambda one: _local(one.cc),
+    "as-from": lambda one: _shown(one.from_),
+    "as-to": lambda one: _shown(one.to),
+}
+KINDS = (*_NUMBERS, *_TEXTS, "thread")
+"""Every kind of column."""
+OF_ROWS = frozenset({"blob", "size", "arrival"})
+"""Kinds that need no summary."""
+
+
+def column_type(kind: str) -> type[Numbers] | type[Texts] | type[Threads]:
+    """What a kind of column is made of."""
+    return Numbers if kind in _NUMBERS else Texts if kind in _TEXTS else Threads
+
+
+def made(kind: str, rows: Sequence[Row], summaries: dict[int, Summary]) -> Column:
+    """A column of these rows; a message without a summary has empty facts."""
+    uids = [row.uid for row in rows]
+    if kind in _NUMBERS:
+        number = _NUMBERS[kind]
+        return Numbers.of(uids, [number(row, summaries.get(row.blob)) for row in rows])
+    if kind in _TEXTS:
+        text = _TEXTS[kind]
+        found = (summaries.get(row.blob) for row in rows)
+        return Texts.of(uids, [text(one) if one is not None else "" for one in found])
+    out = Threads()
+    for row in rows:
+        one = summaries.get(row.blob)
+        if one is None:
+            out.add(row.uid, 0, False, ())
+            continue
+        refs = one.references or ((one.in_reply_to,) if one.in_reply_to else ())
+        identity = hashed(one.message_id) if one.message_id else 0
+        out.add(row.uid, identity, base_subject(one.subject)[1], [hashed(ref) for ref in refs])
+    return out

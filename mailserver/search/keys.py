@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""What a search asks for: a tree of keys (RFC 9051 §6.4.4), the same for IMAP and the pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Numbers(Protocol):
+    """A set of messages named by number or UID."""
+
+    def positions(self, uids: Sequence[int], *, uid: bool) -> list[range]:
+        """The positions it names among these UIDs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key. Which fields count depends on ``name``:
+
+    ``AND``, ``OR``, ``NOT``: ``keys``. ``FLAG``: bit ``number``, ``wanted``. ``KEYWORD``: ``text``, ``wanted``.
+    ``SEQ``, ``UID``: ``set``. Dates: ``number`` days since 1970. Sizes, seconds, ``MODSEQ``: ``number``.
+    Texts: ``text``; ``HEADER``: ``header`` and ``text``; ``fuzzy``: words in any order do (RFC 6203).
+    ``ALL``, ``NONE``, ``FILES`` (has attachments): nothing.
+    """
+
+    name: str
+    keys: tuple[Key, ...] = ()
+    number: int = 0
+    wanted: bool = True
+    text: str = ""
+    header: str = ""
+    set: Numbers | None = None
+    fuzzy: bool = False
+
+
+TEXTS = frozenset({"BCC", "BODY", "CC", "FROM", "SUBJECT", "TEXT", "TO"})
+"""Keys that look for a text; ``HEADER`` does so too."""
+
+_COST = {"SEQ": 0, "UID": 0, "FLAG": 0, "KEYWORD": 0, "ALL": 0, "NONE": 0, "MODSEQ": 0}
+_COST |= dict.fromkeys(("BEFORE", "ON", "SINCE", "LARGER", "SMALLER", "YOUNGER", "OLDER"), 1)
+_COST |= dict.fromkeys(
+    ("SUBJECT", "FROM", "TO", "CC", "BCC", "SENTBEFORE", "SENTON", "SENTSINCE", "FILES"), 2
+)
+_COST |= {"HEADER": 3, "BODY": 4, "TEXT": 4}
+
+
+def cost(key: Key) -> int:
+    """How dear a key is: 0 arrays in memory, 1 rows, 2 columns, 3 header fields, 4 the bytes of messages."""
+    if key.keys:
+        return max(cost(one) for one in key.keys)
+    return _COST[key.name]
+
+
+def has(key: Key, name: str) -> bool:
+    """Whether a key of this name is anywhere in the tree."""
+    return key.name == name or any(has(one, name) for one in key.keys)
+
+
+def fuzzy_texts(key: Key) -> list[Key]:
+    """The text keys by which relevancy is judged: those of FUZZY, not under NOT."""
+    if key.name == "NOT":
+        return []
+    if key.keys:
+        return [found for one in key.keys for found in fuzzy_texts(one)]
+    return [key] if key.fuzzy and (key.name in TEXTS or key.name == "HEADER") else []
