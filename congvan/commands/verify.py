@@ -36,7 +36,7 @@ def register(subparsers: Any) -> None:
         metavar="RECIPIENT.pem",
         action="append",
         default=[],
-        help="private key and certificate that open what is encrypted, or the public key of a ledger",
+        help="private key and certificate that open what is encrypted, an OpenPGP armour file, or a ledger's public key",
     )
     command.add_argument(
         "--require-revocation", action="store_true", help="no word on revocation is not good enough"
@@ -48,7 +48,7 @@ def register(subparsers: Any) -> None:
 
 def verify(args: argparse.Namespace) -> int:
     """Exit 0 only for TOTAL-PASSED."""
-    openers, logs = _keys([_read(Path(one), _MAX_KEY) for one in args.key])
+    openers, logs, pgp = _keys([_read(Path(one), _MAX_KEY) for one in args.key])
     if is_cms(_read(args.file, 64)):
         verdict = _cms(args, openers)
     else:
@@ -58,6 +58,7 @@ def verify(args: argparse.Namespace) -> int:
             anchors=_anchors(args),
             openers=openers,
             known_logs=logs,
+            pgp_keys=pgp,
             require_revocation=args.require_revocation,
         )
     emit(args, verdict.as_json(), shown(verdict))
@@ -90,9 +91,12 @@ def _anchors(args: argparse.Namespace) -> Anchors:
     return Anchors(own.roots, (*given.intermediates, *own.intermediates), (*given.crls, *own.crls))
 
 
-def _keys(files: list[bytes]) -> tuple[list[Opener], list[Key]]:
-    openers, logs = [], []
+def _keys(files: list[bytes]) -> tuple[list[Opener], list[Key], list[bytes]]:
+    openers, logs, pgp = [], [], []
     for data in files:
+        if b"-----BEGIN PGP " in data:
+            pgp.append(data)
+            continue
         if b"-----BEGIN" in data:
             openers.append(opener_of(data))
             continue
@@ -104,7 +108,7 @@ def _keys(files: list[bytes]) -> tuple[list[Opener], list[Key]]:
                 "Tệp --key không có khóa riêng PEM, cũng không phải khóa công khai của sổ.",
                 "The --key file holds neither a PEM private key nor the public key of a ledger.",
             ) from None
-    return openers, logs
+    return openers, logs, pgp
 
 
 def _read(path: Path, longest: int) -> bytes:

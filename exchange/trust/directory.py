@@ -5,6 +5,7 @@
     crls/root.crl issuing.crl DER                      tsa.pem            the time-stamp authority
     people/<address>.pem      certificate + issuer     ledger.vkey        the ledger's public key
     agencies/<code>.sign.pem  <code>.encrypt.pem       also agencies elsewhere, when added
+    openpgp/*.asc             OpenPGP keys of partners
 
 Read by every process, written only by provisioning and by the signer (revocation lists).
 """
@@ -52,6 +53,10 @@ class TrustDirectory:
     def issuing_certificate(self) -> x509.Certificate | None:
         """The certificate of the issuing authority (goes into signatures)."""
         return self._first(self.path / "intermediate.pem")
+
+    def openpgp_keys(self) -> list[bytes]:
+        """The OpenPGP keys (armour) of partners who have nothing else, put into ``openpgp/*.asc`` by hand."""
+        return [one.read_bytes() for one in sorted((self.path / "openpgp").glob("*.asc"))[:500]]
 
     def ledger_key(self) -> str | None:
         """The ledger's public key as a vkey line."""

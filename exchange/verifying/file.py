@@ -9,6 +9,7 @@ from io import BytesIO
 
 from exchange.receipts.verify import verify_receipt
 from exchange.sealing.judging import Judging
+from exchange.sealing.openpgp import OpenPgp
 from exchange.sealing.recipients import Opener
 from exchange.trust.anchors import Anchors
 from exchange.trust.verdict import UNREADABLE, Verdict
@@ -31,13 +32,15 @@ def verify_file(
     anchors: Anchors,
     openers: Sequence[Opener] = (),
     known_logs: Sequence[Key] = (),
+    pgp_keys: Sequence[bytes] = (),
     require_revocation: bool = False,
     proved_at: datetime | None = None,
 ) -> Verdict:
     """Judge a PDF, mail, packet, edXML, receipt or evidence file; anything else is UNREADABLE.
 
     ``anchors`` holds roots, intermediates and revocation lists; ``openers`` decrypt; ``known_logs`` are log
-    keys trusted without a certificate; ``proved_at`` is when the file is known to have existed.
+    keys trusted without a certificate; ``pgp_keys`` are OpenPGP keys (armour) that count as their holders'; ``proved_at``
+    is when the file is known to have existed.
     """
     judging = Judging(anchors, require_revocation, proved_at)
     kind = kind_of(data, name)
@@ -51,7 +54,10 @@ def verify_file(
         case "packet":
             return verify_packet(data, judging, openers, known_logs)[0]
         case "mail":
-            return verify_mail(data, judging, openers)
+            if not pgp_keys:
+                return verify_mail(data, judging, openers)
+            with OpenPgp.temporary(pgp_keys) as gpg:
+                return verify_mail(data, judging, openers, gpg)
         case "receipt":
             return verify_receipt(data, judging, known_logs)
         case "evidence":

@@ -1,25 +1,24 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""The verdict on a mail: an S/MIME signature whose holder must be the one in From (RFC 8551, DESIGN §5).
+"""The verdict on a mail: a signature whose holder must be the one in From (RFC 8551, RFC 3156, DESIGN §5).
 
-Only a signature over the whole content of the mail counts (``multipart/signed`` or an opaque
-``application/pkcs7-mime`` at the top, also inside the mail's own encryption); one deeper inside covers what
-a list put around it not at all.
+Only a signature over the whole content of the mail counts (``multipart/signed`` or an opaque one at the top, also
+inside the mail's own encryption); one deeper inside covers what a list put around it not at all. What the payload
+repeats of the header (RFC 9788) is what counts: a From that differs is a forgery, another field a remark.
+
+Of what was encrypted without a tag (AES-CBC) nothing may be rendered as HTML unless a signature in it stands
+(EFAIL); of what could not be opened, and of a signed content that was altered, nothing is given out.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from email.message import Message
-from email.parser import BytesHeaderParser
-from email.utils import getaddresses
 
 from config.refusal import Refused
 from exchange.sealing.enveloped import decrypt
 from exchange.sealing.judging import Judging
+from exchange.sealing.openpgp import OpenPgp, PgpSignature
 from exchange.sealing.recipients import CannotOpen, Opener
 from exchange.sealing.signed import CmsJudgement, verify_signed
 from exchange.trust.subject import subject_of
@@ -30,113 +29,181 @@ from exchange.trust.verdict import (
     UNREADABLE,
     UNSIGNED,
     Encryption,
+    Outcome,
+    SignatureVerdict,
     Verdict,
+    worst,
+)
+from exchange.verifying.mail_parts import (
+    Malformed,
+    crlf,
+    decoded,
+    headers_of,
+    protected_fields,
+    sender_of,
+    two_parts,
 )
 
 MAX_BYTES = 150_000_000
 MAX_LAYERS = 3
 
 
-class _Malformed(Exception):
-    """The S/MIME structure is broken."""
+@dataclass(frozen=True, slots=True)
+class ReadMail:
+    """The verdict; ``payload``: the entity (with its protected header) to show instead of the mail, when there is one.
+
+    ``html``: whether HTML in it may be rendered.
+    """
+
+    verdict: Verdict
+    payload: bytes | None = None
+    html: bool = True
 
 
-def verify_mail(data: bytes, judging: Judging, openers: Sequence[Opener]) -> Verdict:
+@dataclass(frozen=True, slots=True)
+class _Signed:
+    """What a signature said, before the names are compared."""
+
+    outcome: Outcome
+    sub_indication: str
+    signatures: tuple[SignatureVerdict, ...]
+    addresses: tuple[str, ...]
+    official: bool
+    payload: bytes
+
+
+def verify_mail(
+    data: bytes, judging: Judging, openers: Sequence[Opener] = (), gpg: OpenPgp | None = None
+) -> Verdict:
     """The verdict on a mail file; never raises for what the bytes are."""
+    return read_mail(data, judging, openers, gpg).verdict
+
+
+def read_mail(
+    data: bytes, judging: Judging, openers: Sequence[Opener] = (), gpg: OpenPgp | None = None
+) -> ReadMail:
+    """The verdict and what may be shown. ``gpg`` holds the OpenPGP keys that count."""
     if len(data) > MAX_BYTES:
-        return Verdict("mail", UNREADABLE, "the file is too large")
+        return ReadMail(Verdict("mail", UNREADABLE, "the file is too large"))
     if data.startswith(b"From "):
         data = data.partition(b"\n")[2]
-    data = _crlf(data)
-    sender = _sender(data.partition(b"\r\n\r\n")[0])
+    data = crlf(data)
+    outer = data.partition(b"\r\n\r\n")[0]
     encryption: Encryption = "none"
+    tagged = True
     try:
         for _ in range(MAX_LAYERS):
             head, _gap, body = data.partition(b"\r\n\r\n")
-            headers = BytesHeaderParser().parsebytes(head + b"\r\n\r\n")
+            headers = headers_of(head)
             kind = headers.get_content_type()
             smime = str(headers.get_param("smime-type") or "").lower()
             if kind == "multipart/signed":
-                return _named(_detached(headers, body, judging), sender, encryption)
+                return _named(_detached(headers, body, judging, gpg), outer, encryption)
+            if kind == "multipart/encrypted":
+                found = _pgp_opened(headers, body, gpg)
+                if found is None:
+                    return _shut()
+                data, signed = found
+                encryption = "decrypted"
+                if signed is not None:
+                    return _named(signed, outer, encryption)
+                continue
             if kind not in ("application/pkcs7-mime", "application/x-pkcs7-mime"):
                 break
-            cms = _decoded(headers, body)
+            cms = decoded(headers, body)
             if smime == "signed-data":
-                return _named(verify_signed(cms, None, judging), sender, encryption)
+                judgement = verify_signed(cms, None, judging)
+                return _named(_of_cms(judgement, crlf(judgement.content or b"")), outer, encryption)
             if not openers:
-                why = "no key given: the content is encrypted and was not checked"
-                return Verdict("mail", INDETERMINATE, why, encryption="failed")
-            data, encryption = _crlf(decrypt(cms, openers).content), "decrypted"
+                return _shut()
+            opened = decrypt(cms, openers)
+            data, encryption, tagged = crlf(opened.content), "decrypted", opened.authenticated
     except CannotOpen as problem:
-        return Verdict("mail", INDETERMINATE, problem.en, encryption="failed")
-    except _Malformed as problem:
+        return ReadMail(Verdict("mail", INDETERMINATE, problem.en, encryption="failed"))
+    except Malformed as problem:
         return _broken(str(problem), encryption)
     except Refused as problem:
         return _broken(problem.en, encryption)
-    return Verdict("mail", UNSIGNED, "the mail has no S/MIME signature", encryption=encryption)
+    verdict = Verdict("mail", UNSIGNED, "the mail has no signature", encryption=encryption)
+    return ReadMail(verdict, data if encryption == "decrypted" else None, html=tagged)
 
 
-def _broken(why: str, encryption: Encryption) -> Verdict:
-    return Verdict("mail", FAILED, why, encryption=encryption, sub_indication="FORMAT_FAILURE")
+def _shut() -> ReadMail:
+    why = "no key given: the content is encrypted and was not checked"
+    return ReadMail(Verdict("mail", INDETERMINATE, why, encryption="failed"))
 
 
-def _named(judgement: CmsJudgement, sender: str, encryption: Encryption) -> Verdict:
-    """The verdict when the signer must be ``sender`` (lower case; "" when From names not exactly one)."""
-    outcome, sub = judgement.outcome, judgement.sub_indication
-    lines = judgement.signatures
-    official = False
-    if judgement.certificate is not None:
-        subject = subject_of(judgement.certificate)
-        if outcome == PASSED and (not sender or sender not in subject.addresses):
-            outcome, sub = FAILED, "SIGNER_IS_NOT_SENDER"
-            lines = (replace(lines[0], verdict=outcome, sub_indication=sub), *lines[1:])
-        official = outcome == PASSED and bool(subject.organisation)
-    return Verdict(
+def _broken(why: str, encryption: Encryption) -> ReadMail:
+    return ReadMail(Verdict("mail", FAILED, why, encryption=encryption, sub_indication="FORMAT_FAILURE"))
+
+
+def _named(signed: _Signed, outer: bytes, encryption: Encryption) -> ReadMail:
+    """The verdict when the signer must be the one address in From, outside and (when repeated) inside."""
+    outcome, sub, lines = signed.outcome, signed.sub_indication, signed.signatures
+    sender = sender_of(outer)
+    protected = protected_fields(signed.payload, outer)
+    inside = protected.sender if protected is not None else sender
+    if outcome == PASSED and (not sender or sender != inside or sender not in signed.addresses):
+        outcome, sub = FAILED, "SIGNER_IS_NOT_SENDER"
+        lines = (replace(lines[0], verdict=outcome, sub_indication=sub), *lines[1:])
+    stands = outcome != FAILED
+    verdict = Verdict(
         "mail",
         outcome,
         sub,
         encryption=encryption,
-        official=official,
+        official=outcome == PASSED and signed.official,
         signatures=lines,
+        fields=protected.shown if protected is not None and stands else None,
+        problems=protected.problems if protected is not None and stands else None,
         sub_indication=sub,
+    )
+    return ReadMail(verdict, signed.payload if stands else None, html=outcome == PASSED)
+
+
+def _detached(headers: Message, body: bytes, judging: Judging, gpg: OpenPgp | None) -> _Signed:
+    protocol = str(headers.get_param("protocol") or "").lower()
+    signed_part, part, content = two_parts(headers, body)
+    kind = part.get_content_type()
+    if "pkcs7-signature" in protocol and kind in (
+        "application/pkcs7-signature",
+        "application/x-pkcs7-signature",
+    ):
+        return _of_cms(verify_signed(decoded(part, content), signed_part, judging), signed_part)
+    if protocol == "application/pgp-signature" and kind == protocol:
+        found = gpg.verify(signed_part, decoded(part, content)) if gpg is not None else ()
+        return _of_pgp(found, signed_part)
+    raise Malformed("multipart/signed is neither S/MIME nor OpenPGP")
+
+
+def _pgp_opened(headers: Message, body: bytes, gpg: OpenPgp | None) -> tuple[bytes, _Signed | None] | None:
+    """What a PGP/MIME message holds, with the signature made together with it; ``None`` without keys."""
+    if str(headers.get_param("protocol") or "").lower() != "application/pgp-encrypted":
+        raise Malformed("multipart/encrypted is not OpenPGP")
+    _, part, content = two_parts(headers, body)
+    if gpg is None:
+        return None
+    opened = gpg.decrypt(decoded(part, content))
+    payload = crlf(opened.content)
+    return payload, _of_pgp(opened.signatures, payload) if opened.signatures else None
+
+
+def _of_cms(judgement: CmsJudgement, payload: bytes) -> _Signed:
+    addresses: tuple[str, ...] = ()
+    official = False
+    if judgement.certificate is not None:
+        subject = subject_of(judgement.certificate)
+        addresses, official = subject.addresses, bool(subject.organisation)
+    return _Signed(
+        judgement.outcome, judgement.sub_indication, judgement.signatures, addresses, official, payload
     )
 
 
-def _detached(headers: Message, body: bytes, judging: Judging) -> CmsJudgement:
-    boundary = headers.get_boundary()
-    protocol = str(headers.get_param("protocol") or "").lower()
-    if not boundary or "pkcs7-signature" not in protocol:
-        raise _Malformed("multipart/signed is not S/MIME")
-    mark = b"\r\n--" + boundary.encode("ascii", "replace")
-    pieces = re.split(re.escape(mark) + rb"(?=[ \t]*\r\n|--)", b"\r\n" + body)
-    if len(pieces) != 4 or not pieces[3].startswith(b"--"):
-        raise _Malformed("multipart/signed does not have two parts")
-    signed_part = pieces[1].partition(b"\r\n")[2]
-    head, _, content = pieces[2].partition(b"\r\n")[2].partition(b"\r\n\r\n")
-    part = BytesHeaderParser().parsebytes(head + b"\r\n\r\n")
-    if part.get_content_type() not in ("application/pkcs7-signature", "application/x-pkcs7-signature"):
-        raise _Malformed("the second part is no signature")
-    return verify_signed(_decoded(part, content), signed_part, judging)
-
-
-def _decoded(headers: Message, body: bytes) -> bytes:
-    encoding = str(headers.get("Content-Transfer-Encoding", "7bit")).strip().lower()
-    if encoding != "base64":
-        return body
-    try:
-        return base64.b64decode(b"".join(body.split()), validate=True)
-    except (binascii.Error, ValueError):
-        raise _Malformed("the base64 is broken") from None
-
-
-def _sender(head: bytes) -> str:
-    """The one address in From, lower case; "" when there is not exactly one."""
-    headers = BytesHeaderParser().parsebytes(head + b"\r\n\r\n")
-    found = headers.get_all("From", [])
-    addresses = getaddresses([str(one) for one in found])
-    return addresses[0][1].lower() if len(found) == 1 and len(addresses) == 1 else ""
-
-
-def _crlf(data: bytes) -> bytes:
-    """The canonical line ends that signatures are made over."""
-    return data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+def _of_pgp(found: Sequence[PgpSignature], payload: bytes) -> _Signed:
+    """An OpenPGP key says whose address it is, not whose office: such a mail is never official."""
+    if not found:
+        return _Signed(INDETERMINATE, "NO_SIGNING_CERTIFICATE_FOUND", (), (), False, payload)
+    outcome = worst(one.verdict.verdict for one in found)
+    sub = next((one.verdict.sub_indication for one in found if one.verdict.verdict == outcome), "")
+    lines = tuple(one.verdict for one in found)
+    return _Signed(outcome, sub, lines, found[0].addresses, False, payload)

@@ -77,6 +77,8 @@ class Writing:
     kept: tuple[Kept, ...] = ()
     answered: Answered | None = None
     draft: int | None = None
+    sign: bool = False
+    """Signed as the agency, when it goes from the registry."""
     errors: dict[str, str] = field(default_factory=dict)
 
     def with_error(self, name: str, words: str) -> Writing:
@@ -98,6 +100,7 @@ def written() -> Writing:
         files=tuple(_upload(one) for one in request.files.getlist("files")[:_FILES] if one.filename),
         kept=tuple(kept(one) for one in form.getlist("kept")[:_FILES]),
         answered=answered(form.get("answered", "")),
+        sign=form.get("sign") == "1",
         draft=int(draft) if draft.isascii() and draft.isdigit() and len(draft) <= 10 else None,
     )
 

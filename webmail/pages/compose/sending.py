@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from config.clock import now_us
 from config.refusal import Refused
+from exchange.documents.packing import signing_chain
+from exchange.sealing.secure_mail import sign_mail
 from mailserver.delivery import Incoming, Outcome, Recipient
 from mailserver.facts import mail_facts
 from mailserver.message import scan
@@ -85,7 +87,7 @@ def send(writing: Writing, ready: Ready) -> Outcome:
     incoming = Incoming(
         sender=ready.sender,
         recipients=tuple(Recipient(one) for one in ready.recipients),
-        data=ready.data,
+        data=_signed(ready) if writing.sign else ready.data,
         door="page",
         account=account,
         reason=writing.reason or None,
@@ -99,6 +101,19 @@ def send(writing: Writing, ready: Ready) -> Outcome:
         raise
     _afterwards(writing)
     return outcome
+
+
+def _signed(ready: Ready) -> bytes:
+    """Signed by the agency when it goes from its registry; a person's own letter stays as it is. Raises `Refused`."""
+    exchange, account = frame.parts().exchange, frame.account()
+    agency = exchange.agency(account.agency_code)
+    if ready.sender != agency.registry_address:
+        return ready.data
+    return sign_mail(
+        ready.data,
+        signing_chain(exchange, agency.code),
+        lambda attributes: exchange.signer.sign_packet(agency.code, attributes).signature,
+    )
 
 
 def keep_draft(writing: Writing, ready: Ready) -> int:

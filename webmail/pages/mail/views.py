@@ -23,6 +23,7 @@ from webmail.pages.mail import forms, queries, reading
 from webmail.pages.mail.forms import Act
 from webmail.pages.mail.places import Place, sibling
 from webmail.pages.mail.queries import Letter
+from webmail.pages.mail.secured import secured, told
 
 blueprint = Blueprint("mail", __name__)
 
@@ -89,10 +90,13 @@ def read(mailbox: str, uid: int) -> AnyResponse:
 def body(mailbox: str, uid: int) -> Response:
     """The body as a document of its own that can run, load and reach nothing."""
     letter = queries.letter(queries.place(mailbox), uid)
-    data = queries.content(letter)
-    prefer = "text" if request.args.get("as") == "text" else "html"
-    found, cut = reading.pieces(data, letter.summary, prefer="text" if prefer == "text" else "html")
-    pictures = reading.own_pictures(data, letter.summary) if any(one.kind == "html" for one in found) else {}
+    shown = secured(letter)
+    data = shown.data
+    prefer = "text" if request.args.get("as") == "text" or not shown.html else "html"
+    found, cut = reading.pieces(data, shown.summary, prefer="text" if prefer == "text" else "html")
+    if not shown.html:
+        found = [one for one in found if one.kind == "text"]
+    pictures = reading.own_pictures(data, shown.summary) if any(one.kind == "html" for one in found) else {}
     remote, blocks = 0, []
     for one in found:
         if one.kind == "text":
@@ -110,10 +114,11 @@ def body(mailbox: str, uid: int) -> Response:
 def part(mailbox: str, uid: int, path: str) -> Response:
     """One attached file, for saving; never shown inside our own address."""
     letter = queries.letter(queries.place(mailbox), uid)
-    found = letter.summary.part(path)
+    shown = secured(letter)
+    found = shown.summary.part(path)
     if found is None or found.is_multipart or not path:
         raise NotThere
-    content = body_bytes(queries.content(letter), found)
+    content = body_bytes(shown.data, found)
     return _download(content, reading.file_name(found), found.type)
 
 
@@ -198,17 +203,19 @@ def _with_list(place: Place, letter: Letter | None) -> Response:
 
 
 def _letter_values(letter: Letter) -> dict[str, Any]:
-    summary = letter.summary
-    wants_text = request.args.get("as") == "text"
-    chosen = reading.body_parts(summary, prefer="text" if wants_text else "html")
-    as_html = any(one.type == "text/html" for one in chosen)
+    opened = secured(letter)
+    summary = opened.summary if opened.summary.from_ else letter.summary
+    wants_text = request.args.get("as") == "text" or not opened.html
+    chosen = reading.body_parts(opened.summary, prefer="text" if wants_text else "html")
+    as_html = opened.html and any(one.type == "text/html" for one in chosen)
     text, cut, octets = None, False, 0
     if as_html:
         octets = sum(one.size for one in chosen)
     else:
-        found, cut = reading.pieces(queries.content(letter), summary, prefer="text")
-        text = [reading.linked(one.text) for one in found]
-    both = as_html != any(one.type == "text/html" for one in reading.body_parts(summary, prefer="text"))
+        found, cut = reading.pieces(opened.data, opened.summary, prefer="text")
+        text = [reading.linked(one.text) for one in found if one.kind == "text" or opened.html]
+    plain = reading.body_parts(opened.summary, prefer="text")
+    both = opened.html and as_html != any(one.type == "text/html" for one in plain)
     return {
         "summary": summary,
         "sender": queries.person(summary.from_[0] if summary.from_ else None),
@@ -220,7 +227,8 @@ def _letter_values(letter: Letter) -> dict[str, Any]:
         "frame_size": 0 if octets < 400 else 1 if octets < 4000 else 2 if octets < 20_000 else 3,
         "as_text": wants_text,
         "both": both or wants_text,
-        "files": reading.files(summary),
+        "files": reading.files(opened.summary),
+        "secured": told(opened.verdict) if opened.verdict is not None else None,
     }
 
 

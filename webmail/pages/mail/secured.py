@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""A signed or encrypted letter: judged, opened with the agency's key when it may be, and what of it is shown.
+
+A letter to the registry mailbox is opened by the signer for the clerk who reads it, which its log records. The
+verdict is that of ``congvan verify``; where it fails, nothing that was encrypted is shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import g
+
+from config.refusal import Refused
+from exchange.sealing.judging import Judging
+from exchange.sealing.openpgp import OpenPgp
+from exchange.sealing.recipients import Opener, signer_opener
+from exchange.trust.verdict import Verdict, advice, meaning_of
+from exchange.verifying.mail import ReadMail, read_mail
+from mailserver.message import Summary, scan
+from webmail import frame
+from webmail.language import current, t
+from webmail.pages.mail import queries
+from webmail.pages.mail.queries import Letter
+
+_SMIME = ("multipart/signed", "multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime")
+_MARKS = {
+    "TOTAL-PASSED": ("ok", "sign"),
+    "INDETERMINATE": ("wait", "alert"),
+    "UNSIGNED": ("wait", "info"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Secured:
+    """What is shown of a letter: bytes and their summary; ``html``: whether HTML in them may be rendered."""
+
+    data: bytes
+    summary: Summary
+    html: bool = True
+    verdict: Verdict | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The verdict in words; ``kind`` and ``icon`` are those of the component."""
+
+    kind: str
+    icon: str
+    title: str
+    lines: tuple[str, ...]
+
+
+def secured(letter: Letter) -> Secured:
+    """The letter as it is shown, once a request."""
+    kept: dict[int, Secured] = g.setdefault("secured", {})
+    if letter.row.uid not in kept:
+        kept[letter.row.uid] = _secured(letter)
+    return kept[letter.row.uid]
+
+
+def told(verdict: Verdict) -> Told:
+    """The verdict for the page of a letter."""
+    kind, icon = _MARKS.get(verdict.verdict, ("bad", "alert"))
+    signer = verdict.signatures[0].signer if verdict.signatures else ""
+    if verdict.encryption == "failed":
+        title = t("mail.cannot-open")
+    elif verdict.verdict == "UNSIGNED":
+        title = t("mail.encrypted-unsigned")
+    else:
+        title = t("mail.signature", meaning=meaning_of(verdict.verdict, current()), who=signer or "?")
+    lines = [advice(verdict.sub_indication, current())]
+    if verdict.encryption == "decrypted":
+        lines.append(t("mail.was-encrypted"))
+    language = "vi" if current() == "vi" else "text"
+    lines += [one.get(language, one["text"]) for one in verdict.problems or ()]
+    return Told(kind, icon, title, tuple(line for line in lines if line))
+
+
+def _secured(letter: Letter) -> Secured:
+    data = queries.content(letter)
+    summary = letter.summary
+    if summary.parts[0].type not in _SMIME:
+        return Secured(data, summary)
+    read = _read(letter, data)
+    if read.payload is None:
+        return Secured(data, summary, read.html, read.verdict)
+    return Secured(read.payload, scan(read.payload), read.html, read.verdict)
+
+
+def _read(letter: Letter, data: bytes) -> ReadMail:
+    trust = frame.parts().exchange.trust
+    judging = Judging(trust.anchors(), require_revocation=True)
+    openers = _openers(letter)
+    if letter.summary.parts[0].type.startswith("multipart/") and (keys := trust.openpgp_keys()):
+        try:
+            with OpenPgp.temporary(keys) as gpg:
+                return read_mail(data, judging, openers, gpg)
+        except Refused:
+            pass  # without gpg an OpenPGP signature can't be decided, which read_mail says
+    return read_mail(data, judging, openers)
+
+
+def _openers(letter: Letter) -> list[Opener]:
+    """The agency's key for its registry mailbox; people's keys are not with the server."""
+    if not letter.place.shared:
+        return []
+    exchange, account = frame.parts().exchange, frame.account()
+    certificate = exchange.trust.encryption_certificate_of_agency(account.agency_code)
+    if certificate is None:
+        return []
+    return [signer_opener(exchange.signer, account.agency_code, certificate, "open", account.address)]
