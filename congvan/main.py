@@ -35,6 +35,7 @@ COMMANDS = (
     "rules",
     "audit",
     "queue",
+    "importing",
     "verify_data",
 )
 """Modules of ``congvan.commands``, in the order of ``--help``."""
