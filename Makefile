@@ -4,9 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DIR ?= demo
+BENCH ?= ../shared/bench
 ROOMS := config policy mailserver exchange webmail congvan
 
-.PHONY: large help docs install install-dev debian demo test check lint lock build-check bench-target bench-target-stop
+.PHONY: large help docs install install-dev debian demo test check lint lock build-check
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -53,6 +54,16 @@ lock: install-dev ## writes the locks anew
 	$(BIN)/uv pip compile pyproject.toml --group build --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate -q -o requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --group dev -c requirements.lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate -q -o requirements-dev.lock
 
-
 large: install-dev ## a file of 2 GB sealed and opened in 256 MB of address space
 	CONGVAN_SEALED_MB=2048 $(BIN)/python -m pytest tests/exchange/sealing/test_sealed_file.py -k larger
+
+.PHONY: bench bench-target bench-target-stop
+
+bench-target: install ## DIR=…: an installation of 2,000 accounts with default safety, detached, for the load driver
+	$(BIN)/python -m tests.bench.target up $(DIR)
+
+bench-target-stop: install ## DIR=…: ends it
+	$(BIN)/python -m tests.bench.target down $(DIR)
+
+bench: install ## DIR=… (OPTIONS="--only ingest --rounds 1"): beside Postfix and Dovecot, by the load driver in BENCH=
+	bash tests/bench/run.sh $(DIR) $(BENCH) $(OPTIONS)
