@@ -25,6 +25,7 @@ import sqlalchemy as sa
 from sqlalchemy.pool import QueuePool
 
 from config.refusal import Unavailable
+from config.statement import Statement
 
 log = logging.getLogger("congvan.database")
 metadata = sa.MetaData()
@@ -36,6 +37,9 @@ _BATCH = 128
 _RETRIES = 5
 _TRANSIENT = {"40P01", "40001"}
 _AFTER = "congvan.after_commit"
+_SAVEPOINT = Statement(sa.text("SAVEPOINT job"))
+_RELEASE = Statement(sa.text("RELEASE SAVEPOINT job"))
+_ROLLBACK = Statement(sa.text("ROLLBACK TO SAVEPOINT job"))
 _JOBS_OWN_FAULT = (sa.exc.IntegrityError, sa.exc.DataError, sa.exc.ProgrammingError)
 
 
@@ -219,9 +223,15 @@ class Database:
         with self._process_lock(), self._writer.connect() as conn:
             after: list[Callable[[], None]] = []
             conn.info[_AFTER] = after
-            with conn.begin():
-                for task in batch:
-                    self._run_task(conn, task, after)
+            with conn.begin() as transaction:
+                if len(batch) == 1:
+                    self._run_alone(conn, batch[0])
+                    if batch[0].error is not None:
+                        transaction.rollback()
+                        return []
+                else:
+                    for task in batch:
+                        self._run_task(conn, task, after)
                 for flush in self.before_commit:
                     flush()
             return after
@@ -229,16 +239,29 @@ class Database:
     def _run_task(self, conn: sa.Connection, task: _Task, after: list[Callable[[], None]]) -> None:
         task.result, task.error = None, None
         mark = len(after)
-        conn.exec_driver_sql("SAVEPOINT job")
+        _SAVEPOINT.run(conn)
         try:
             task.result = task.job(conn)
-            conn.exec_driver_sql("RELEASE SAVEPOINT job")
+            _RELEASE.run(conn)
         except _JOBS_OWN_FAULT as problem:
             self._undo(conn, task, problem, after, mark)
         except sa.exc.DBAPIError:
             raise
         except Exception as problem:
             self._undo(conn, task, problem, after, mark)
+
+    @staticmethod
+    def _run_alone(conn: sa.Connection, task: _Task) -> None:
+        """A job without neighbours needs no savepoint: when it fails the transaction is undone."""
+        task.result, task.error = None, None
+        try:
+            task.result = task.job(conn)
+        except _JOBS_OWN_FAULT as problem:
+            task.error = problem
+        except sa.exc.DBAPIError:
+            raise
+        except Exception as problem:
+            task.error = problem
 
     @staticmethod
     def _undo(
@@ -248,8 +271,8 @@ class Database:
         after: list[Callable[[], None]],
         mark: int,
     ) -> None:
-        conn.exec_driver_sql("ROLLBACK TO SAVEPOINT job")
-        conn.exec_driver_sql("RELEASE SAVEPOINT job")
+        _ROLLBACK.run(conn)
+        _RELEASE.run(conn)
         del after[mark:]
         task.error = problem
 

@@ -8,8 +8,8 @@ don't overlap. Loading is strict: whatever is not understood is an error that na
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from importlib import resources
 from pathlib import Path
@@ -20,6 +20,7 @@ from config.refusal import Refused
 from policy.facts import Moment
 from policy.rule import RULES, SEVERITIES, Rule, Severity
 
+_DAYS_KEPT = 64
 _KEYS = {"id", "from", "to", "severity", "parameters"}
 
 
@@ -51,13 +52,23 @@ class Rulebook:
 
     holdings: tuple[Holding, ...]
     name: str
+    _asked: dict[tuple[Moment, date], tuple[tuple[Holding, Severity], ...]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
-    def asked(self, moment: Moment, day: date) -> Iterator[tuple[Holding, Severity]]:
+    def asked(self, moment: Moment, day: date) -> tuple[tuple[Holding, Severity], ...]:
         """The rules that hold on `day` and are asked at `moment`, with their severity there."""
-        for one in self.holdings:
-            severity = one.moments.get(moment)
-            if severity is not None and one.holds(day):
-                yield one, severity
+        known = self._asked.get((moment, day))
+        if known is None:
+            known = tuple(
+                (one, one.moments[moment])
+                for one in self.holdings
+                if moment in one.moments and one.holds(day)
+            )
+            if len(self._asked) >= _DAYS_KEPT:
+                self._asked.clear()
+            self._asked[moment, day] = known
+        return known
 
     def of(self, rule_id: str) -> tuple[Holding, ...]:
         """All periods of one rule."""

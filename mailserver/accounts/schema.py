@@ -98,11 +98,11 @@ def next_number(conn: sa.Connection, agency_number: int, kind: str, *, first: in
 
     Two processes that begin a counter together do not clash.
     """
-    row = _TAKE.first(conn, in_agency=agency_number, of_kind=kind)
+    row = _TAKE.row(conn, in_agency=agency_number, of_kind=kind)
     if row is None:
         dialect = postgresql if conn.dialect.name == "postgresql" else sqlite
         begin = dialect.insert(counter).values(agency=agency_number, kind=kind, next=first)
         conn.execute(begin.on_conflict_do_nothing())
-        row = _TAKE.first(conn, in_agency=agency_number, of_kind=kind)
+        row = _TAKE.row(conn, in_agency=agency_number, of_kind=kind)
         assert row is not None
     return int(row[0]) - 1

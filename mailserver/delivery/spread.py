@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from config.seal import Seal
 from mailserver.accounts.schema import next_number
-from mailserver.store import Ref, Store, blobs, mailboxes, messages, schema
+from mailserver.store import Ref, Store, blobs, messages, schema
 
 log = logging.getLogger("congvan.delivery")
 
@@ -43,12 +43,12 @@ def one_slice(conn: sa.Connection, store: Store) -> bool:
         return False
     boxes = [Ref(*one) for one in json.loads(store.seal.open(row.sealed_mailboxes, b"spread"))]
     part = boxes[row.done : row.done + ABOVE]
-    for box in part:
-        try:
-            messages.put(conn, messages.Put(box, row.blob, 0, row.internaldate_us, row.size))
-        except mailboxes.NoSuchMailbox:
-            blobs.refer(conn, row.blob, -1)
-            log.warning("a mailbox of spread letter %d is gone", row.spread)
+    uids = messages.put_all(
+        conn, [messages.Put(box, row.blob, 0, row.internaldate_us, row.size) for box in part]
+    )
+    if gone := uids.count(None):
+        blobs.refer(conn, row.blob, -gone)
+        log.warning("%d mailboxes of spread letter %d are gone", gone, row.spread)
     store.woken(conn, *part)
     this = table.c.spread == row.spread
     if row.done + len(part) >= len(boxes):

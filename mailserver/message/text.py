@@ -7,6 +7,7 @@ Every function is linear and looks at a bounded number of octets; nothing here r
 from __future__ import annotations
 
 import binascii
+import contextlib
 import html
 import re
 import unicodedata
@@ -36,6 +37,10 @@ _HIDDEN = frozenset({"style", "script", "title", "template", "noscript"})
 def transfer_decoded(raw: bytes, encoding: str) -> bytes:
     """The octets behind a Content-Transfer-Encoding; damaged base64 gives what can be read of it."""
     if encoding == "base64":
+        tail = raw.rstrip(b"\r\n \t")
+        if len(tail) - len(tail.rstrip(b"=")) == raw.count(b"="):
+            with contextlib.suppress(binascii.Error):  # well formed, as nearly always
+                return binascii.a2b_base64(raw)
         clean = _NOT_BASE64.sub(b"", raw.partition(b"=")[0] if raw.count(b"=") <= 2 else raw)
         clean = clean[: len(clean) // 4 * 4 + (len(clean) % 4 if len(clean) % 4 > 1 else 0)]
         return binascii.a2b_base64(clean + b"=" * (-len(clean) % 4))

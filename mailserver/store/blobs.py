@@ -6,14 +6,13 @@ Dropping the last reference drops the key, so the bytes left in a segment say no
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from cryptography.exceptions import InvalidTag
 
-from config.seal import Seal, SealBroken
+from config.seal import Seal, SealBroken, fresh_nonce
 from config.statement import Statement, insert
 from mailserver.accounts.schema import next_number
 from mailserver.message import Summary, scan
@@ -40,7 +39,7 @@ def prepare(seal: Seal, data: bytes) -> Prepared:
     found = scan(data)
     name = seal.blob_name(data)
     cipher, wrapped = seal.new_blob_key()
-    nonce = os.urandom(_NONCE)
+    nonce = fresh_nonce()
     sealed = nonce + cipher.encrypt(nonce, data, name)
     return Prepared(name, sealed, wrapped, seal.seal(found.pack(), b"summary" + name), len(data), found)
 
@@ -57,12 +56,12 @@ _ADD_SUMMARY = insert(schema.summary)
 
 def put(conn: sa.Connection, segments: Segments, prepared: Prepared, refs: int) -> int:
     """Store the blob or add ``refs`` references to the one that is there; returns its id."""
-    known = _ADD_REFS.first(conn, named=prepared.name, added=refs)
+    known = _ADD_REFS.row(conn, named=prepared.name, added=refs)
     if known is not None:
         return int(known[0])
     number = next_number(conn, 0, "blob")
     segment, offset = segments.append(prepared.sealed)
-    _ADD_BLOB(
+    _ADD_BLOB.run(
         conn,
         blob=number,
         name=prepared.name,
@@ -72,7 +71,7 @@ def put(conn: sa.Connection, segments: Segments, prepared: Prepared, refs: int) 
         wrapped_key=prepared.wrapped_key,
         refs=refs,
     )
-    _ADD_SUMMARY(conn, blob=number, sealed=prepared.sealed_summary)
+    _ADD_SUMMARY.run(conn, blob=number, sealed=prepared.sealed_summary)
     return number
 
 

@@ -55,30 +55,47 @@ _ADD_CHANGE = insert(schema.change)
 
 
 def put(conn: sa.Connection, one: Put) -> int:
-    """Add a message whose blob reference is already counted; returns its UID."""
-    row = _TAKE_UID.first(
-        conn,
-        in_agency=one.ref.agency,
-        in_mailbox=one.ref.mailbox,
-        fresh=0 if one.flags & SEEN else 1,
-        bytes=one.size,
-    )
-    if row is None:
+    """Add a message whose blob reference is already counted; returns its UID. Raises `NoSuchMailbox`."""
+    uids = put_all(conn, [one])
+    if uids[0] is None:
         raise NoSuchMailbox
-    uid, modseq = int(row[0]) - 1, int(row[1])
-    _ADD(
-        conn,
-        agency=one.ref.agency,
-        mailbox=one.ref.mailbox,
-        uid=uid,
-        blob=one.blob,
-        modseq=modseq,
-        flags=one.flags,
-        internaldate_us=one.internaldate_us,
-        size=one.size,
-    )
-    _log(conn, one.ref, modseq, [(uid, uid)], "n")
-    return uid
+    return uids[0]
+
+
+def put_all(conn: sa.Connection, new: Sequence[Put]) -> list[int | None]:
+    """`put` of several, in their order; a mailbox that is gone gives None and gets nothing."""
+    uids: list[int | None] = []
+    added: list[dict[str, int]] = []
+    changes: list[dict[str, int | str]] = []
+    for one in new:
+        row = _TAKE_UID.row(
+            conn,
+            in_agency=one.ref.agency,
+            in_mailbox=one.ref.mailbox,
+            fresh=0 if one.flags & SEEN else 1,
+            bytes=one.size,
+        )
+        if row is None:
+            uids.append(None)
+            continue
+        uid, modseq = int(row[0]) - 1, int(row[1])
+        uids.append(uid)
+        where = {"agency": one.ref.agency, "mailbox": one.ref.mailbox, "modseq": modseq}
+        added.append(
+            {
+                **where,
+                "uid": uid,
+                "blob": one.blob,
+                "flags": one.flags,
+                "internaldate_us": one.internaldate_us,
+                "size": one.size,
+            }
+        )
+        changes.append({**where, "first_uid": uid, "last_uid": uid, "kind": "n", "mask": 0})
+    if added:
+        _ADD.many(conn, added)
+        _ADD_CHANGE.many(conn, changes)
+    return uids
 
 
 def rows(

@@ -84,11 +84,11 @@ def record(
     commitment = commit(nonce, content)
     digest = subject_digest(seal, subject)
     sealed = seal.seal(nonce + content, aad=commitment)
-    row = _NEW_DETAIL.first(conn, subject_digest=digest, sealed=sealed)
+    row = _NEW_DETAIL.row(conn, subject_digest=digest, sealed=sealed)
     if row is None:
         raise RuntimeError("the database gave no id for a ledger detail")
     number = int(row[0])
-    _NEW_PENDING(
+    _NEW_PENDING.run(
         conn,
         kind=kind,
         at_us=now_us() if at_us is None else at_us,

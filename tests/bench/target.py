@@ -95,7 +95,11 @@ def _create(settings: Settings, users: int) -> None:
                 for number in range(first, min(first + _SLICE, users)):
                     kept = ((passwords.APP, passwords.keep(passwords.APP, PASSWORD)),)
                     new = NewAccount(
-                        f"u{number:05d}@{DOMAIN}", f"Người dùng {number}", "Chuyên viên", "civil-servant", kept
+                        f"u{number:05d}@{DOMAIN}",
+                        f"Người dùng {number}",
+                        "Chuyên viên",
+                        "civil-servant",
+                        kept,
                     )
                     mailboxes.create_standard(conn, parts.seal, add_account(conn, parts.seal, home, new).ref)
 
