@@ -26,6 +26,10 @@ def unfold(raw: bytes) -> bytes:
 
 def header_text(raw: bytes) -> str:
     """A raw header value as text for people: unfolded, encoded words decoded, NFC, no control characters."""
+    if raw.isascii() and b"=?" not in raw:
+        plain = raw.decode("ascii")
+        if plain.isprintable():
+            return plain.strip(" ")
     raw = unfold(raw)
     if b"=?" not in raw:
         text = decode(raw)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import textwrap
 import unicodedata
+from functools import lru_cache
 
 from config.refusal import Refused, Unavailable
 from policy.judge import Decision
@@ -43,6 +44,7 @@ def without_marks(text: str) -> str:
     return bare.encode("ascii", "replace").decode("ascii")
 
 
+@lru_cache(maxsize=256)
 def reply(code: int, enhanced: str, *words: str, utf8: bool = False) -> bytes:
     """A reply's lines without the last CRLF. ``enhanced`` is repeated on every line (RFC 2034 §4)."""
     lines: list[str] = []

@@ -75,6 +75,7 @@ class SessionBase(SMTP):
         self.busy = False
         self._errors = 0
         self._closing = False
+        self._deadline = self._fires_at = 0.0
         self._waiting: list[bytes] = []
 
     # --- the connection
@@ -110,7 +111,23 @@ class SessionBase(SMTP):
         """The peer sends no more: what it sent is still answered (the stock session drops it)."""
         return asyncio.StreamReaderProtocol.eof_received(self)
 
+    def _reset_timeout(self, duration: float | None = None) -> None:
+        """Begin the time limit anew. A timer that fires too early is set again: cheaper than a new one a command."""
+        now = self.loop.time()
+        self._deadline = now + (duration or _TIMEOUT_S)
+        if self._timeout_handle is None or self._deadline < self._fires_at:
+            if self._timeout_handle is not None:
+                self._timeout_handle.cancel()
+            self._set_timer()
+
+    def _set_timer(self) -> None:
+        self._fires_at = self._deadline
+        self._timeout_handle = self.loop.call_at(self._fires_at, self._timeout_cb)
+
     def _timeout_cb(self) -> None:
+        if self.loop.time() < self._deadline:
+            self._set_timer()
+            return
         self._say_and_close(421, "4.4.2", "Timeout, closing", "Quá thời gian chờ.")
 
     def _say_and_close(self, code: int, enhanced: str, *words: str) -> None:
