@@ -19,6 +19,7 @@ from config.wake import Wake
 from exchange.documents.files import Files
 from exchange.signing.signer_client import Opened, SignerClient
 from exchange.trust.directory import TrustDirectory
+from exchange.trust.subject import subject_of
 from mailserver.accounts import Account, Accounts, Agency
 from mailserver.store import Store
 from policy.ledger.checkpoint import Key
@@ -87,6 +88,20 @@ class Exchange:
                 "The ledger's public key (trust/ledger.vkey) is missing.",
             )
         return Key.parse(text)
+
+    def stamp(self, digest: bytes) -> bytes:
+        """A time-stamp token over a SHA-256 digest. Raises `Unavailable` when no authority answers."""
+        return self.signer.timestamp(digest)
+
+    def approval_of_person(self, address: str) -> str:
+        """How each use of a person's key is approved: passkey, token, file; "" without a key or a word."""
+        found = self.trust.certificate_of_person(address)
+        return subject_of(found).approval if found is not None else ""
+
+    def approval_of_seal(self, code: str) -> str:
+        """The same of the key of an agency's seal."""
+        found = self.trust.signing_certificate_of_agency(code)
+        return subject_of(found).approval if found is not None else ""
 
     # --- people and agencies
 

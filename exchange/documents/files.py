@@ -124,6 +124,16 @@ def listing(conn: sa.Connection, seal: Seal, ref: DocumentRef) -> list[StoredFil
     return found
 
 
+def forget_prepared(conn: sa.Connection, ref: DocumentRef) -> None:
+    """Files prepared for a signature are not taken up again: the fields were put elsewhere."""
+    table = document_file
+    conn.execute(
+        sa.delete(table).where(
+            table.c.agency == ref.agency, table.c.document == ref.document, table.c.role == "prepared"
+        )
+    )
+
+
 def newest(conn: sa.Connection, seal: Seal, ref: DocumentRef, role: str) -> StoredFile:
     """The last file of ``role``. Raises `Refused` when the document has none."""
     found = [one for one in listing(conn, seal, ref) if one.role == role]

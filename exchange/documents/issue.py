@@ -13,8 +13,8 @@ import secrets
 import sqlalchemy as sa
 
 from config.refusal import Refused, Unavailable
-from exchange.documents import facts, files, judged, kinds, records
-from exchange.documents.model import Document
+from exchange.documents import facts, files, judged, kinds, marks, records
+from exchange.documents.model import Approval, Document
 from exchange.documents.sign import approved
 from exchange.documents.states import MOVES, move_from
 from exchange.documents.void import void
@@ -22,9 +22,9 @@ from exchange.documents.work import Work, content, load
 from exchange.exchange import Exchange
 from exchange.registers.rows import RowKey
 from exchange.signing.pdf.fields import date_line, fill, number_line
-from exchange.signing.pdf.marks import round_seal
 from exchange.signing.pdf.sign import seal_as_agency
 from exchange.signing.pdf.validation_data import add_validation_data
+from exchange.signing.phone.approval import Approval as PasskeyApproval
 from exchange.signing.protocol import SealApproval
 from exchange.trust.verdict import INDETERMINATE
 from mailserver.accounts import Account
@@ -34,8 +34,10 @@ TEMPLATE = "congvan-seal-1"
 """What the seal puts on the page and locks; the approval names it."""
 
 
-def issue(exchange: Exchange, work: Work, clerk: Account) -> None:
+def issue(exchange: Exchange, work: Work, clerk: Account, proof: PasskeyApproval | None = None) -> None:
     """Seal the numbered document as the clerk approved. Raises `Refused`, `Unavailable`.
+
+    ``proof``: the clerk's yes by passkey, recorded with the seal; else the newest recorded approval counts.
 
     `Unavailable` leaves the document numbered, to be taken up again; a `Refused` by the rules voids it.
     """
@@ -43,11 +45,22 @@ def issue(exchange: Exchange, work: Work, clerk: Account) -> None:
     move_from(document.state, "seal")
     agency = exchange.agency_numbered(work.ref.agency)
     signed, data = content(exchange, work, "signed")
-    with exchange.database.reading() as conn:
-        yes = approved(records.approvals(conn, exchange.seal, work.ref), "seal", signed.sha256)
     row = row_of(document)
+    if proof is None:
+        with exchange.database.reading() as conn:
+            yes = approved(records.approvals(conn, exchange.seal, work.ref), "seal", signed.sha256)
+    else:
+        said = proof.statement
+        yes = Approval(0, "seal", said.signer, said.document, "passkey", said.at, proof.as_json())
     approval = SealApproval(
-        secrets.token_hex(16), yes.by, signed.sha256, row.name, TEMPLATE, yes.at_us, yes.mode
+        proof.statement.id if proof is not None else secrets.token_hex(16),
+        yes.by,
+        signed.sha256,
+        row.name,
+        TEMPLATE,
+        yes.at_us,
+        yes.mode,
+        yes.proof,
     )
     sealed = seal_as_agency(
         _filled(exchange, document, data),
@@ -55,7 +68,8 @@ def issue(exchange: Exchange, work: Work, clerk: Account) -> None:
         exchange.trust,
         agency.code,
         approval,
-        round_seal(agency.name),
+        marks.seal(exchange, agency),
+        stamp=exchange.stamp,
     )
     try:
         _judge(exchange, document, clerk, sealed.data)
@@ -76,6 +90,18 @@ def issue(exchange: Exchange, work: Work, clerk: Account) -> None:
 
     def job(conn: sa.Connection) -> None:
         records.advance(conn, exchange.seal, work.ref, "seal")
+        if proof is not None:
+            records.add_approval(
+                conn,
+                exchange.seal,
+                work.ref,
+                "seal",
+                yes.by,
+                yes.digest,
+                yes.at_us,
+                mode=yes.mode,
+                proof=yes.proof,
+            )
         files.add(conn, exchange.seal, work.ref, "issued", written)
         records.add_event(
             conn,

@@ -70,6 +70,8 @@ class Fields:
     arrival_number: str = ""
     arrived_us: int = 0
     message_id: str = ""
+    places: str = ""
+    "Where the clerk put the fields (JSON: field → page, left, bottom, width, height); empty: the usual places."
 
     def as_json(self) -> bytes:
         """For sealing."""
@@ -169,3 +171,5 @@ class Approval:
     digest: str
     mode: str
     at_us: int
+    proof: str = ""
+    "The passkey's approval (JSON), which goes into the evidence."

@@ -67,7 +67,8 @@ def number(exchange: Exchange, work: Work, clerk: Account) -> str:
             sequence=sequence,
             number=key.number,
         )
-        records.add_approval(conn, exchange.seal, work.ref, "seal", clerk.address, signed.sha256, now)
+        if exchange.approval_of_seal(fields.organ_code) != "passkey":  # which the clerk is asked for next
+            records.add_approval(conn, exchange.seal, work.ref, "seal", clerk.address, signed.sha256, now)
         detail: dict[str, JSON] = {"number": fields.number, "row": key.name, "by": clerk.address}
         records.add_event(
             conn,

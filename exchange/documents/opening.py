@@ -92,7 +92,7 @@ def open_packet_file(
     """Open a packet mail (a file) with the agency's key, for ``who``. Raises `Refused`, `Unavailable`."""
     unwrapping = Unwrapping(exchange, agency, "open", who)
     try:
-        opened = open_packet(mail, [unwrapping.opener], judging(exchange))
+        opened = open_packet(mail, unwrapping.openers, judging(exchange))
     except Refused:
         unwrapping.check()
         raise

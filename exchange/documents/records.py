@@ -195,12 +195,21 @@ def events(conn: sa.Connection, seal: Seal, ref: DocumentRef) -> list[Happened]:
 
 
 def add_approval(
-    conn: sa.Connection, seal: Seal, ref: DocumentRef, kind: str, by: str, digest: str, at_us: int
+    conn: sa.Connection,
+    seal: Seal,
+    ref: DocumentRef,
+    kind: str,
+    by: str,
+    digest: str,
+    at_us: int,
+    *,
+    mode: str = "file",
+    proof: str = "",
 ) -> None:
-    """Record a yes of a person (file approval mode)."""
+    """Record a yes of a person. ``proof``: of a passkey's, `exchange.signing.phone.approval.Approval` as JSON."""
     table = schema.document_approval
     number = _next(conn, table, table.c.approval, ref)
-    told = {"by": by, "digest": digest, "mode": "file"}
+    told = {"by": by, "digest": digest, "mode": mode, "proof": proof}
     conn.execute(
         sa.insert(table).values(
             **ref._asdict(),
@@ -218,7 +227,17 @@ def approvals(conn: sa.Connection, seal: Seal, ref: DocumentRef) -> list[Approva
     found = []
     for row in conn.execute(sa.select(table).where(*_of(table, ref)).order_by(table.c.approval)):
         told = _opened(seal, ref, f"approval {row.approval}", row.sealed)
-        found.append(Approval(row.approval, row.kind, told["by"], told["digest"], told["mode"], row.at_us))
+        found.append(
+            Approval(
+                row.approval,
+                row.kind,
+                told["by"],
+                told["digest"],
+                told["mode"],
+                row.at_us,
+                told.get("proof", ""),
+            )
+        )
     return found
 
 

@@ -8,13 +8,13 @@ import secrets
 import sqlalchemy as sa
 
 from config.refusal import Refused
-from exchange.documents import files, records
+from exchange.documents import files, marks, records
 from exchange.documents.facts import sha256
 from exchange.documents.model import Approval
+from exchange.documents.places import layout_of
 from exchange.documents.states import MOVES
 from exchange.documents.work import Work, content, load
 from exchange.exchange import Exchange
-from exchange.signing.pdf.marks import pen_stroke
 from exchange.signing.pdf.prepare import prepare
 from exchange.signing.pdf.sign import sign_as_person
 from exchange.signing.protocol import PersonApproval
@@ -31,9 +31,9 @@ def sign(exchange: Exchange, work: Work) -> None:
     with exchange.database.reading() as conn:
         approval = approved(records.approvals(conn, exchange.seal, work.ref), "text", draft.sha256)
     yes = PersonApproval(secrets.token_hex(16), approval.by, approval.digest, approval.at_us, approval.mode)
-    signed = sign_as_person(
-        prepare(data), exchange.signer, exchange.trust, yes, pen_stroke(document.fields.signer_name)
-    )
+    mark = marks.hand(exchange, approval.by, document.fields.signer_name)
+    prepared = prepare(data, layout_of(exchange, document, data))
+    signed = sign_as_person(prepared, exchange.signer, exchange.trust, yes, mark, stamp=exchange.stamp)
     written = exchange.files.write(work.ref.agency, work.key, draft.name, files.PDF, signed.data)
     detail: dict[str, JSON] = {
         "by": approval.by,

@@ -18,16 +18,17 @@ import sqlalchemy as sa
 
 from config.clock import now_us
 from config.refusal import Refused, Unavailable
-from exchange.documents import draft, records
+from exchange.documents import draft, records, sealing_by_passkey
 from exchange.documents.approve import approve
 from exchange.documents.issue import issue
-from exchange.documents.model import DocumentRef
+from exchange.documents.model import Document, DocumentRef
 from exchange.documents.number import number
 from exchange.documents.schema import document as document_table
 from exchange.documents.send import send
 from exchange.documents.sign import sign
 from exchange.documents.work import Work, content, load, take_up
 from exchange.exchange import Exchange
+from exchange.signing.phone.approval import Approval
 from exchange.signing.protocol import APPROVAL_SECONDS
 from mailserver.accounts import Account
 from policy.rights import relation, require
@@ -80,15 +81,20 @@ def issue_from_pdf(
     return answer(exchange, work.ref)
 
 
-def go_on(exchange: Exchange, ref: DocumentRef, clerk: Account) -> dict[str, Any]:
-    """The clerk has an interrupted document finished: a new approval of the seal when it has its number."""
+def go_on(
+    exchange: Exchange, ref: DocumentRef, clerk: Account, proof: Approval | None = None
+) -> dict[str, Any]:
+    """The clerk has an interrupted document finished: a new approval of the seal when it has its number.
+
+    ``proof``: that approval by passkey. Raises `Refused` (``seal-approval-needed``) where it is missing.
+    """
     document = load(exchange, ref)
     require(clerk.role, "document.issue", relation(clerk.agency_code, document.partner))
     with _alone(ref):
         work = take_up(exchange, ref, clerk.address)
-        if document.state == "numbered":
+        if document.state == "numbered" and not _by_passkey(exchange, document):
             _approve_again(exchange, work, clerk)
-        _walk(exchange, work, clerk)
+        _walk(exchange, work, clerk, proof)
     return answer(exchange, ref)
 
 
@@ -141,7 +147,7 @@ def answer(exchange: Exchange, ref: DocumentRef) -> dict[str, Any]:
     }
 
 
-def _walk(exchange: Exchange, work: Work, clerk: Account) -> None:
+def _walk(exchange: Exchange, work: Work, clerk: Account, proof: Approval | None = None) -> None:
     """From wherever the document stands to “sent”."""
     state = load(exchange, work.ref).state
     if state == "approved":
@@ -151,9 +157,16 @@ def _walk(exchange: Exchange, work: Work, clerk: Account) -> None:
         number(exchange, work, clerk)
         state = "numbered"
     if state == "numbered":
-        issue(exchange, work, clerk)
+        if proof is None and _by_passkey(exchange, load(exchange, work.ref)):
+            raise sealing_by_passkey.approval_needed()
+        issue(exchange, work, clerk, proof)
         state = "sealed"
     send(exchange, work, clerk)
+
+
+def _by_passkey(exchange: Exchange, document: Document) -> bool:
+    """Whether the seal wants the clerk's passkey."""
+    return exchange.approval_of_seal(document.fields.organ_code) == "passkey"
 
 
 def _approve_again(exchange: Exchange, work: Work, clerk: Account) -> None:

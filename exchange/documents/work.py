@@ -8,6 +8,10 @@ The key is opened by the signer for the work (not recorded as “opened by” a 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from config.refusal import Refused, Unavailable
 from exchange.documents import files, records
@@ -15,6 +19,7 @@ from exchange.documents.model import Document, DocumentRef, StoredFile
 from exchange.exchange import Exchange
 from exchange.sealing.judging import Judging
 from exchange.sealing.recipients import Opener, agreement_of
+from exchange.signing.keys import key_mark
 from exchange.signing.protocol import Use
 from mailserver.accounts import Agency
 
@@ -61,8 +66,8 @@ class Unwrapping:
 
     def __init__(self, exchange: Exchange, agency: Agency, purpose: str, who: str = "") -> None:
         """``purpose``: ``receive`` on arrival, ``open`` for a person (``who``)."""
-        certificate = exchange.trust.encryption_certificate_of_agency(agency.code)
-        if certificate is None:
+        certificates = exchange.trust.encryption_certificates_of_agency(agency.code)
+        if not certificates:
             raise Refused(
                 "no-encryption-certificate",
                 f"{agency.name} chưa có chứng thư mã hóa.",
@@ -71,8 +76,10 @@ class Unwrapping:
         self.uses: list[Use] = []
         self._problem: Unavailable | None = None
 
-        def unwrap(info: bytes) -> bytes:
+        def unwrap(info: bytes, certificate: x509.Certificate) -> bytes:
             one = agreement_of(info, certificate)
+            public = certificate.public_key()
+            mark = key_mark(public) if isinstance(public, ec.EllipticCurvePublicKey) else ""
             try:
                 opened = exchange.signer.unwrap(
                     agency.code,
@@ -83,6 +90,7 @@ class Unwrapping:
                     kdf=one.kdf,
                     wrap_bits=one.wrap_bits,
                     who=who,
+                    key=mark,
                 )
             except Unavailable as problem:
                 self._problem = problem
@@ -90,7 +98,8 @@ class Unwrapping:
             self.uses.append(opened.use)
             return opened.key
 
-        self.opener = Opener(certificate, unwrap)
+        self.openers = [Opener(one, partial(unwrap, certificate=one)) for one in certificates]
+        """One for each certificate of the agency, those that went out of use too."""
 
     def check(self) -> None:
         """Raise `Unavailable` when the signer could not be asked."""

@@ -11,6 +11,8 @@ A ZIP, stored, without clock, names in this order, nothing else in it::
     receipts/<name>.receipt.json
     certificates/NN.pem       further intermediate certificates
     crls/NN.crl               revocation lists (DER)
+    approvals/NN.json         a person's yes by passkey with the passkey's certificates (`exchange.verifying.approval`)
+    stamps/NN.tsr             late time-stamps over the packet (RFC 3161 token, DER)
 
 The evidence shows the content anyway, so it also shows the key of that one packet: thereby the ciphertext
 that travelled is tied to what is shown. The verifier writes the container again from what it read and
@@ -72,6 +74,8 @@ class Evidence:
     receipts: tuple[tuple[str, bytes], ...] = ()
     certificates: tuple[x509.Certificate, ...] = ()
     crls: tuple[x509.CertificateRevocationList, ...] = ()
+    approvals: tuple[bytes, ...] = ()
+    stamps: tuple[bytes, ...] = ()
 
 
 def make_evidence(
@@ -81,6 +85,8 @@ def make_evidence(
     receipts: Sequence[tuple[str, bytes]],
     certificates: Sequence[x509.Certificate] = (),
     crls: Sequence[x509.CertificateRevocationList] = (),
+    approvals: Sequence[bytes] = (),
+    stamps: Sequence[bytes] = (),
 ) -> bytes:
     """The evidence file of one document. ``content_key`` comes from building or opening the packet.
 
@@ -97,6 +103,8 @@ def make_evidence(
             tuple(receipts),
             tuple(certificates),
             tuple(crls),
+            tuple(approvals),
+            tuple(stamps),
         )
     )
 
@@ -172,6 +180,8 @@ def _files(evidence: Evidence) -> list[tuple[str, bytes]]:
             (f"crls/{number:02d}.crl", one.public_bytes(Encoding.DER))
             for number, one in enumerate(evidence.crls, 1)
         ),
+        *((f"approvals/{number:02d}.json", one) for number, one in enumerate(evidence.approvals, 1)),
+        *((f"stamps/{number:02d}.tsr", one) for number, one in enumerate(evidence.stamps, 1)),
     ]
 
 
@@ -225,7 +235,15 @@ def _parts(files: dict[str, bytes], manifest: dict[str, Any]) -> Evidence:
     except (ValueError, TypeError, binascii.Error):
         raise EvidenceBroken(where) from None
     return Evidence(
-        files[PACKET], key, files[EDXML], tuple(under("attachments/")), tuple(receipts), certificates, crls
+        files[PACKET],
+        key,
+        files[EDXML],
+        tuple(under("attachments/")),
+        tuple(receipts),
+        certificates,
+        crls,
+        tuple(data for _, data in under("approvals/")),
+        tuple(data for _, data in under("stamps/")),
     )
 
 

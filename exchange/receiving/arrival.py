@@ -71,7 +71,7 @@ def look(exchange: Exchange, agency: Agency, mail: bytes, message_id: str) -> Ar
     digest = hashlib.sha256(mail).digest()
     judge_with = judging(exchange)
     try:
-        opened = open_packet(mail, [unwrapping.opener], judge_with)
+        opened = open_packet(mail, unwrapping.openers, judge_with)
     except Refused as problem:
         unwrapping.check()
         if isinstance(problem, Unavailable):

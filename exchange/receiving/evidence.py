@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from cryptography import x509
+
 from config.refusal import Refused, Unavailable
 from exchange.documents import files, records
 from exchange.documents.model import DocumentRef
@@ -11,6 +13,9 @@ from exchange.exchange import Exchange
 from exchange.receipts.evidence import make_evidence
 from exchange.receiving.proving import receipt_of
 from exchange.sealing.packet import open_packet
+from exchange.signing.key_client import Keys
+from exchange.signing.phone.approval import Approval
+from exchange.verifying.approval import write_approval
 
 _OURS = ("document.sent", "document.arrived", "document.registered", "document.refused")
 
@@ -29,6 +34,7 @@ def evidence_of(exchange: Exchange, ref: DocumentRef, who: str) -> bytes:
     with exchange.database.reading() as conn:
         kept = files.listing(conn, exchange.seal, ref)
         happened = records.events(conn, exchange.seal, ref)
+        said = [one.proof for one in records.approvals(conn, exchange.seal, ref) if one.proof]
         receipts: list[tuple[str, bytes]] = []
         for one in happened:
             if one.kind in _OURS and one.partner == agency.code:
@@ -41,11 +47,28 @@ def evidence_of(exchange: Exchange, ref: DocumentRef, who: str) -> bytes:
     mail = next(exchange.files.read(work.key, one) for one in kept if one.role == "packet")
     unwrapping = Unwrapping(exchange, agency, "open", who)
     try:
-        opened = open_packet(mail, [unwrapping.opener], judging(exchange))
+        opened = open_packet(mail, unwrapping.openers, judging(exchange))
     except Refused as problem:
         unwrapping.check()
         raise Unavailable(problem.code, problem.vi, problem.en) from problem
     anchors = exchange.trust.anchors()
     return make_evidence(
-        mail, opened.content_key, opened.edxml, receipts, anchors.intermediates, anchors.crls
+        mail,
+        opened.content_key,
+        opened.edxml,
+        receipts,
+        anchors.intermediates,
+        anchors.crls,
+        [_with_certificates(exchange, one) for one in said],
+        [exchange.files.read(work.key, one) for one in kept if one.role == "stamp"],
     )
+
+
+def _with_certificates(exchange: Exchange, proof: str) -> bytes:
+    """A passkey's yes with the certificates that say whose passkey it is."""
+    found = Approval.read(proof)
+    enrolled = Keys(exchange.signer).passkeys(found.statement.signer)
+    own = [one.certificate for one in enrolled if one.credential == found.assertion.credential]
+    issuer = exchange.trust.issuing_certificate()
+    chain = [x509.load_der_x509_certificate(one) for one in own] + ([issuer] if issuer is not None else [])
+    return write_approval(found, chain)

@@ -17,7 +17,7 @@ from cryptography import x509
 
 from config.durable import write_durably
 from config.refusal import Refused
-from exchange.signing.keys import KeyMissing, KeyStore
+from exchange.signing.keys import Approval, KeyMissing, KeyStore
 from exchange.signing.provision import AgencyKeys, PersonKey, add_agency, add_person, issuing_authority
 from exchange.trust.authority import Authority, Revoked, make_crl
 from exchange.trust.directory import TrustDirectory
@@ -82,15 +82,27 @@ class Issuing:
             self._keep(state)
             self._publish("issuing", authority, moment)
 
-    def agency(self, agency: AgencyKeys) -> None:
-        """Keys and certificates for a new agency (file approval: demo and tests)."""
-        add_agency(self.store, self.directory, self._must(), agency, "file")
+    def agency(self, agency: AgencyKeys, approval: Approval = "file", renew: str = "") -> list[int]:
+        """Keys and certificates for an agency; gives the serial numbers that went out of use.
 
-    def person(self, person: PersonKey) -> None:
-        """Key and certificate for a new person (file approval: demo and tests)."""
-        add_person(self.store, self.directory, self._must(), person, "file")
+        ``renew``: ``sign``, ``decrypt``, ``both``, or "" for an agency that has none yet.
+        """
+        old = []
+        if renew in ("sign", "both"):
+            old.append(self.directory.signing_certificate_of_agency(agency.code))
+        if renew in ("decrypt", "both"):
+            old.append(self.directory.encryption_certificate_of_agency(agency.code))
+        add_agency(self.store, self.directory, self.authority(), agency, approval, renew)
+        return [one.serial_number for one in old if one is not None]
 
-    def _must(self) -> Authority:
+    def person(self, person: PersonKey, approval: Approval = "file", renew: bool = False) -> list[int]:
+        """Key and certificate for a person; gives the serial numbers that went out of use."""
+        old = self.directory.certificate_of_person(person.address) if renew else None
+        add_person(self.store, self.directory, self.authority(), person, approval, renew=renew)
+        return [old.serial_number] if old is not None else []
+
+    def authority(self) -> Authority:
+        """The issuing authority. Raises `KeyMissing` when its key is not here."""
         authority = self._authority("ca-issuing")
         if authority is None:
             raise KeyMissing("ca-issuing")

@@ -2,20 +2,22 @@
 """The signer's key files: one for each key, PKCS#8 sealed under a secret of 32 random bytes.
 
 A file is a JSON line ``{"name", "approval"}`` and then nonce(12) and AES-256-GCM ciphertext; the line
-is authenticated too, so a key can't be given another name or an easier approval. The secret lies in a
-file of its own (systemd credential, other backup); only the signer process opens this store.
+is authenticated too, so a key can't be given another name or an easier approval. Of a key in a PKCS #11
+token the file holds the reference only. The secret lies in a file of its own (systemd credential, other
+backup); only the signer process opens this store.
 
 Names: ``person:<address>``, ``agency-sign:<code>``, ``agency-decrypt:<code>``, ``tsa``, ``ledger``,
-``ca-issuing``, ``ca-root``.
+``ca-issuing``, ``ca-root``; earlier decryption keys ``agency-decrypt:<code>~<key_mark>``.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
 from pathlib import Path
-from typing import Literal, TypeAlias, cast
+from typing import Literal, TypeAlias, cast, get_args
 from urllib.parse import quote, unquote
 
 from cryptography.exceptions import InvalidTag
@@ -26,6 +28,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from config.durable import write_durably
 from config.refusal import Refused
+from exchange.signing.token import Token
 
 PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 Approval = Literal["passkey", "token", "file", "service"]
@@ -58,6 +61,16 @@ class KeyUnreadable(Refused):
         )
 
 
+def key_mark(public: ec.EllipticCurvePublicKey) -> str:
+    """Names a key by its public half: the first 16 hex digits of SHA-256 over SubjectPublicKeyInfo."""
+    spki = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(spki).hexdigest()[:16]
+
+
+def _exists(name: str) -> Refused:
+    return Refused("key-exists", f"Khóa “{name}” đã có.", f"There is a key “{name}” already.")
+
+
 def make_secret(path: Path) -> None:
     """Writes a new secret of 32 random bytes, mode 0600. Refuses to overwrite (`FileExistsError`)."""
     write_durably(path, secrets.token_bytes(32), mode=0o600, exclusive=True)
@@ -66,8 +79,11 @@ def make_secret(path: Path) -> None:
 class KeyStore:
     """The keys in one folder; loaded once, kept as objects."""
 
-    def __init__(self, folder: Path, secret_file: Path) -> None:
-        """Opens the store. Raises `KeyUnreadable` when the secret is missing or not 32 bytes."""
+    def __init__(self, folder: Path, secret_file: Path, token: Token | None = None) -> None:
+        """Opens the store; with ``token`` new keys are made in it and stay there.
+
+        Raises `KeyUnreadable` when the secret is missing or not 32 bytes.
+        """
         try:
             secret = secret_file.read_bytes()
         except OSError:
@@ -78,23 +94,67 @@ class KeyStore:
         self._cipher = AESGCM(_derive(secret, b"congvan signer keys"))
         self._documents = AESGCM(_derive(secret, b"congvan document keys"))
         self._loaded: dict[str, tuple[PrivateKey, Approval]] = {}
+        self._token = token
+
+    def make(self, name: str, approval: Approval, *, replacing: bool = False) -> ec.EllipticCurvePublicKey:
+        """Makes a P-256 key (in the token when there is one) under ``name``; gives its public half.
+
+        ``replacing``: a key that is there goes out of use: a decryption key is kept under its
+        `archived` name, any other is removed. Raises `Refused` when the name is taken otherwise.
+        """
+        if not replacing and self._path(name).exists():
+            raise _exists(name)
+        if self._token is None:
+            key: ec.EllipticCurvePrivateKey = ec.generate_private_key(ec.SECP256R1())
+            sealed = key.private_bytes(
+                serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+            head: dict[str, str] = {"name": name, "approval": approval}
+        else:
+            key, identity = self._token.make(name)
+            sealed, head = b"", {"name": name, "approval": approval, "token": identity}
+        if replacing and self._path(name).exists():
+            self._put_by(name)
+        self._keep(head, sealed, exclusive=not replacing)
+        self._loaded[name] = (key, approval)
+        return key.public_key()
+
+    def archived(self, name: str, mark: str) -> ec.EllipticCurvePrivateKey:
+        """A decryption key, the present or an earlier one, by the `key_mark` of its public half."""
+        key, _ = self.elliptic(name)
+        if mark in ("", key_mark(key.public_key())):
+            return key
+        return self.elliptic(f"{name}~{mark}")[0]
+
+    def _put_by(self, name: str) -> None:
+        """The old key of ``name`` under its archived name, or gone."""
+        data = self._path(name).read_bytes()
+        if name.startswith("agency-decrypt:"):
+            old, _ = self.elliptic(name)
+            head, sealed = self._opened(name, data)
+            self._keep(head | {"name": f"{name}~{key_mark(old.public_key())}"}, sealed, exclusive=False)
+            return
+        head, _ = self._opened(name, data)
+        if self._token is not None and "token" in head:
+            self._token.remove(head["token"])
 
     def add(self, name: str, key: PrivateKey, approval: Approval) -> None:
         """Keeps ``key`` under ``name`` durably. Raises `Refused` when the name is taken."""
-        head = json.dumps({"name": name, "approval": approval}).encode() + b"\n"
         plain = key.private_bytes(
             serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
+        self._keep({"name": name, "approval": approval}, plain, exclusive=True)
+        self._loaded[name] = (key, approval)
+
+    def _keep(self, told: dict[str, str], plain: bytes, *, exclusive: bool) -> None:
+        head = json.dumps(told).encode() + b"\n"
         nonce = os.urandom(_NONCE)
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             sealed = head + nonce + self._cipher.encrypt(nonce, plain, head)
-            write_durably(self._path(name), sealed, mode=0o600, exclusive=True)
+            write_durably(self._path(told["name"]), sealed, mode=0o600, exclusive=exclusive)
         except FileExistsError:
-            raise Refused(
-                "key-exists", f"Khóa “{name}” đã có.", f"There is a key “{name}” already."
-            ) from None
-        self._loaded[name] = (key, approval)
+            raise _exists(told["name"]) from None
 
     def get(self, name: str) -> tuple[PrivateKey, Approval]:
         """The key and its approval mode. Raises `KeyMissing`, `KeyUnreadable`."""
@@ -145,16 +205,30 @@ class KeyStore:
             raise KeyMissing(name) from None
         except OSError:
             raise KeyUnreadable(name) from None
+        head, plain = self._opened(name, data)
+        if "token" in head:
+            if self._token is None:
+                raise KeyUnreadable(name)
+            return self._token.key(head["token"]), cast(Approval, head["approval"])
+        try:
+            key = serialization.load_der_private_key(plain, None)
+        except (ValueError, TypeError):
+            raise KeyUnreadable(name) from None
+        if not isinstance(key, PrivateKey):
+            raise KeyUnreadable(name)
+        return key, cast(Approval, head["approval"])
+
+    def _opened(self, name: str, data: bytes) -> tuple[dict[str, str], bytes]:
+        """(the first line, what is sealed) of a key file."""
         line, newline, sealed = data.partition(b"\n")
         try:
-            head = json.loads(line)
+            head: dict[str, str] = json.loads(line)
             plain = self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], line + newline)
-            key = serialization.load_der_private_key(plain, None)
-            if head["name"] != name or not isinstance(key, PrivateKey):
+            if head["name"] != name or head["approval"] not in get_args(Approval):
                 raise KeyUnreadable(name)
-            return key, cast(Approval, head["approval"])
         except (ValueError, KeyError, TypeError, InvalidTag):
             raise KeyUnreadable(name) from None
+        return head, plain
 
 
 def _derive(secret: bytes, purpose: bytes) -> bytes:

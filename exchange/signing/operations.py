@@ -10,9 +10,9 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, keywrap
@@ -23,15 +23,16 @@ from config.durable import write_durably
 from config.refusal import Refused
 from exchange.signing import signed_attributes
 from exchange.signing.issuing import Issuing
+from exchange.signing.key_operations import KeyOperations
 from exchange.signing.keys import Approval, KeyMissing, KeyStore, KeyUnreadable
+from exchange.signing.phone.approval import NOTHING_SHOWN, Purpose, Statement
+from exchange.signing.phone.passkeys import Passkeys
 from exchange.signing.protocol import PersonApproval, SealApproval
-from exchange.signing.provision import AgencyKeys, PersonKey
+from exchange.signing.requests import Values, bad, octets, plain, text
 from exchange.signing.statement import statement_bytes
 from exchange.signing.timestamp import BadRequest, TimestampAuthority
 from exchange.signing.uses import Uses
 from exchange.trust.directory import TrustDirectory
-
-Values = dict[str, Any]
 
 _KDF_HASHES: dict[str, type[hashes.HashAlgorithm]] = {
     "sha1": hashes.SHA1,
@@ -52,15 +53,34 @@ _MAX_STATEMENT = 128 * 1024
 class Operations:
     """The operations over one store. Methods named ``op_<name>`` are the requests that exist."""
 
-    def __init__(self, store: KeyStore, directory: TrustDirectory, state: Path, origin: str) -> None:
+    def __init__(
+        self,
+        store: KeyStore,
+        directory: TrustDirectory,
+        state: Path,
+        origin: str,
+        host: str = "localhost",
+        origins: tuple[str, ...] = (),
+    ) -> None:
+        """``host`` and ``origins``: those of the pages on which passkeys approve (WebAuthn)."""
         self._store = store
         self._directory = directory
         self._state = state
         self._origin = origin
         self._uses = Uses(state / "uses.log")
-        self._issuing = Issuing(store, directory, state / "authority.json")
         self._serials = _Serials(state / "timestamp.serial")
         self._stamps: TimestampAuthority | None = None
+        self._passkeys = Passkeys(state / "passkeys", store, host, origins)
+        issuing = Issuing(store, directory, state / "authority.json")
+        self._about_keys = KeyOperations(store, directory, self._uses, issuing, self._passkeys)
+
+    def named(self, name: str) -> Callable[[Values], Values] | None:
+        """The operation ``name``, None when there is none."""
+        for holder in (self, self._about_keys):
+            found: Callable[[Values], Values] | None = getattr(holder, f"op_{name}", None)
+            if found is not None:
+                return found
+        return None
 
     def close(self) -> None:
         """Closes the log."""
@@ -70,16 +90,22 @@ class Operations:
 
     def op_sign_person(self, request: Values) -> Values:
         """``address, approval, prepared_digest, signed_attrs`` → signature of the person."""
-        approval = PersonApproval(**_object(request, "approval"))
-        address = _text(request, "address").lower()
+        approval = PersonApproval(**plain(request, "approval"))
+        address = text(request, "address").lower()
         name = f"person:{address}"
-        digest = _bytes(request, "prepared_digest", 32)
-        attributes = _bytes(request, "signed_attrs")
+        digest = octets(request, "prepared_digest", 32)
+        attributes = octets(request, "signed_attrs")
         key, mode = self._store.elliptic(name)
         signed_attributes.check(attributes, digest, with_time=False, initials=approval.purpose == "initial")
         _same_mode(mode, approval.mode)
         if not _DIGEST.fullmatch(approval.document) or approval.by.lower() != address:
             raise _approval_incomplete()
+        if mode == "passkey":
+            purpose: Purpose = "initial" if approval.purpose == "initial" else "sign"
+            self._passkeys.check(
+                approval.proof,
+                Statement(purpose, address, digest.hex(), NOTHING_SHOWN, approval.at, approval.id),
+            )
         use = self._uses.approve(
             "sign_person",
             name,
@@ -94,16 +120,31 @@ class Operations:
 
     def op_seal_agency(self, request: Values) -> Values:
         """``code, approval, prepared_digest, signed_attrs`` → signature of the agency, once a row."""
-        approval = SealApproval(**_object(request, "approval"))
-        name = f"agency-sign:{_text(request, 'code')}"
-        digest = _bytes(request, "prepared_digest", 32)
-        attributes = _bytes(request, "signed_attrs")
+        approval = SealApproval(**plain(request, "approval"))
+        name = f"agency-sign:{text(request, 'code')}"
+        digest = octets(request, "prepared_digest", 32)
+        attributes = octets(request, "signed_attrs")
         key, mode = self._store.elliptic(name)
         signed_attributes.check(attributes, digest, with_time=False)
         _same_mode(mode, approval.mode)
         named = approval.by and approval.register_row and approval.template
         if not named or not _DIGEST.fullmatch(approval.person_signed_digest):
             raise _approval_incomplete()
+        if mode == "passkey":
+            self._passkeys.check(
+                approval.proof,
+                Statement(
+                    "seal",
+                    approval.by,
+                    approval.person_signed_digest,
+                    NOTHING_SHOWN,
+                    approval.at,
+                    approval.id,
+                    approval.register_row,
+                    approval.template,
+                ),
+                agency=text(request, "code"),
+            )
         use = self._uses.seal(
             name,
             who=approval.by,
@@ -121,8 +162,8 @@ class Operations:
 
     def op_sign_packet(self, request: Values) -> Values:
         """``code, signed_attrs`` (with signing-time) → signature of the agency on a packet."""
-        name = f"agency-sign:{_text(request, 'code')}"
-        attributes = _bytes(request, "signed_attrs")
+        name = f"agency-sign:{text(request, 'code')}"
+        attributes = octets(request, "signed_attrs")
         digest = signed_attributes.message_digest(attributes)
         signed_attributes.check(attributes, digest, with_time=True)
         key, _ = self._store.elliptic(name)
@@ -131,8 +172,8 @@ class Operations:
 
     def op_sign_xml(self, request: Values) -> Values:
         """``code, signed_info`` (canonical ds:SignedInfo) → signature (DER) of the agency."""
-        name = f"agency-sign:{_text(request, 'code')}"
-        info = _bytes(request, "signed_info")
+        name = f"agency-sign:{text(request, 'code')}"
+        info = octets(request, "signed_info")
         if len(info) > _MAX_XML or not _SIGNED_INFO.match(info) or _XML_DSIG not in info:
             raise Refused(
                 "not-signed-info", "Không phải SignedInfo của chữ ký XML.", "Not the SignedInfo of XML-DSig."
@@ -143,10 +184,10 @@ class Operations:
 
     def op_sign_statement(self, request: Values) -> Values:
         """``code, label, body`` → signature (DER) of the agency over `statement_bytes`."""
-        name = f"agency-sign:{_text(request, 'code')}"
-        label, body = _text(request, "label"), _bytes(request, "body")
+        name = f"agency-sign:{text(request, 'code')}"
+        label, body = text(request, "label"), octets(request, "body")
         if len(body) > _MAX_STATEMENT:
-            raise _bad("body")
+            raise bad("body")
         signed = statement_bytes(label, body)
         key, _ = self._store.elliptic(name)
         digest = hashlib.sha256(body).hexdigest()
@@ -155,7 +196,7 @@ class Operations:
 
     def op_checkpoint(self, request: Values) -> Values:
         """``body`` (a checkpoint of our ledger) → Ed25519 signature, 64 bytes."""
-        body = _bytes(request, "body")
+        body = octets(request, "body")
         pattern = re.escape(self._origin.encode()) + rb"\n(0|[1-9]\d{0,18})\n[A-Za-z0-9+/]{43}=\n"
         if len(body) > 4096 or not re.match(pattern, body) or b"\n\n" in body or not body.endswith(b"\n"):
             raise Refused(
@@ -172,12 +213,12 @@ class Operations:
         """``request`` (TimeStampReq) → ``response``, or ``digest`` and ``algorithm`` → ``token``."""
         stamps = self._timestamps()
         if "request" in request:
-            return {"response": stamps.answer(_bytes(request, "request"))}
-        algorithm = _text(request, "algorithm") if "algorithm" in request else "sha256"
+            return {"response": stamps.answer(octets(request, "request"))}
+        algorithm = text(request, "algorithm") if "algorithm" in request else "sha256"
         try:
-            return {"token": stamps.token(_bytes(request, "digest"), algorithm)}
+            return {"token": stamps.token(octets(request, "digest"), algorithm)}
         except BadRequest:
-            raise _bad("digest") from None
+            raise bad("digest") from None
 
     # --- opening
 
@@ -186,19 +227,23 @@ class Operations:
 
         ``code, purpose`` (receive|open)``, who, originator`` (uncompressed point)``, shared_info``
         (DER ECC-CMS-SharedInfo)``, kdf`` (sha256…)``, wrap_bits`` (128|192|256)``, wrapped`` → ``key``.
+        ``key``: the `key_mark` of an earlier decryption key, "" for the present one.
         """
-        name = f"agency-decrypt:{_text(request, 'code')}"
-        purpose, who = _purpose(request), _text(request, "who") if "who" in request else ""
-        kdf, bits = _text(request, "kdf"), request.get("wrap_bits")
-        info, wrapped = _bytes(request, "shared_info"), _bytes(request, "wrapped")
+        name = f"agency-decrypt:{text(request, 'code')}"
+        purpose, who = _purpose(request), text(request, "who") if "who" in request else ""
+        kdf, bits = text(request, "kdf"), request.get("wrap_bits")
+        info, wrapped = octets(request, "shared_info"), octets(request, "wrapped")
         if kdf not in _KDF_HASHES or bits not in (128, 192, 256) or len(info) > 4096 or len(wrapped) > 128:
-            raise _bad("kdf")
-        key, _ = self._store.elliptic(name)
+            raise bad("kdf")
+        mark = str(request.get("key", ""))
+        if mark and not re.fullmatch(r"[0-9a-f]{16}", mark):
+            raise bad("key")
+        key = self._store.archived(name, mark)
         use = self._uses.record(
             "unwrap", name, who=who, purpose=purpose, digest=hashlib.sha256(wrapped).hexdigest()
         )
         try:
-            point = ec.EllipticCurvePublicKey.from_encoded_point(key.curve, _bytes(request, "originator"))
+            point = ec.EllipticCurvePublicKey.from_encoded_point(key.curve, octets(request, "originator"))
             secret = key.exchange(ec.ECDH(), point)
             wrapping = X963KDF(_KDF_HASHES[kdf](), bits // 8, info).derive(secret)
             return {"key": keywrap.aes_key_unwrap(wrapping, wrapped), "use": asdict(use)}
@@ -211,16 +256,16 @@ class Operations:
 
     def op_wrap_document_key(self, request: Values) -> Values:
         """``code`` → ``key`` (32 bytes) and ``wrapped``, which only `op_unwrap_document_key` opens."""
-        code = _text(request, "code")
+        code = text(request, "code")
         key = secrets.token_bytes(32)
         return {"key": key, "wrapped": self._store.wrap(key, f"document {code}")}
 
     def op_unwrap_document_key(self, request: Values) -> Values:
         """``code, wrapped, purpose, who`` → ``key``."""
-        code, who = _text(request, "code"), _text(request, "who")
-        wrapped = _bytes(request, "wrapped")
+        code, who = text(request, "code"), text(request, "who")
+        wrapped = octets(request, "wrapped")
         if len(wrapped) > 256:
-            raise _bad("wrapped")
+            raise bad("wrapped")
         key = self._store.unwrap(wrapped, f"document {code}")
         use = self._uses.record(
             "unwrap_document_key",
@@ -230,37 +275,6 @@ class Operations:
             digest=hashlib.sha256(wrapped).hexdigest(),
         )
         return {"key": key, "use": asdict(use)}
-
-    # --- the authority
-
-    def op_crl(self, request: Values) -> Values:
-        """Renews the revocation lists that are older than a day; gives the names of those renewed."""
-        return {"renewed": self._issuing.renew()}
-
-    def op_revoke(self, request: Values) -> Values:
-        """``serial`` (hex)``, reason, who``: revokes a certificate of our issuing authority."""
-        serial = _text(request, "serial")
-        if not re.fullmatch(r"[0-9a-fA-F]{1,40}", serial):
-            raise _bad("serial")
-        reason, who = _text(request, "reason"), _text(request, "who")
-        self._issuing.revoke(int(serial, 16), reason)
-        return {
-            "use": asdict(self._uses.record("revoke", "ca-issuing", who=who, purpose=f"{serial} {reason}"))
-        }
-
-    def op_add_agency(self, request: Values) -> Values:
-        """``agency`` {code, name, registry}``, who``: keys and certificates (file approval)."""
-        agency = AgencyKeys(**_object(request, "agency"))
-        self._issuing.agency(agency)
-        use = self._uses.record("issue", "ca-issuing", who=_text(request, "who"), purpose=agency.code)
-        return {"use": asdict(use)}
-
-    def op_add_person(self, request: Values) -> Values:
-        """``person`` {address, name, title, agency}``, who``: key and certificate (file approval)."""
-        person = PersonKey(**_object(request, "person"))
-        self._issuing.person(person)
-        use = self._uses.record("issue", "ca-issuing", who=_text(request, "who"), purpose=person.address)
-        return {"use": asdict(use)}
 
     def op_status(self, request: Values) -> Values:
         """That it lives, and which keys it holds."""
@@ -302,7 +316,7 @@ def _sign(key: ec.EllipticCurvePrivateKey, data: bytes) -> bytes:
 
 
 def _same_mode(of_key: Approval, of_approval: str) -> None:
-    if of_key == "file" and of_approval == "file":
+    if of_key == of_approval and of_key in ("file", "passkey"):
         return
     raise Refused(
         "approval-mode",
@@ -312,9 +326,9 @@ def _same_mode(of_key: Approval, of_approval: str) -> None:
 
 
 def _purpose(request: Values) -> str:
-    purpose = _text(request, "purpose")
+    purpose = text(request, "purpose")
     if purpose not in _PURPOSES:
-        raise _bad("purpose")
+        raise bad("purpose")
     return purpose
 
 
@@ -324,32 +338,3 @@ def _approval_incomplete() -> Refused:
         "Phê duyệt ký thiếu người duyệt, mã băm hoặc số trong sổ.",
         "The approval lacks who approves, a digest, or the register row.",
     )
-
-
-def _bad(field: str) -> Refused:
-    return Refused(
-        "bad-request",
-        f"Yêu cầu ký sai ở trường {field}.",
-        f"The request to the signer is wrong in its field {field}.",
-    )
-
-
-def _text(request: Values, field: str) -> str:
-    value = request.get(field)
-    if not isinstance(value, str) or not 0 < len(value) <= 500:
-        raise _bad(field)
-    return value
-
-
-def _bytes(request: Values, field: str, size: int | None = None) -> bytes:
-    value = request.get(field)
-    if not isinstance(value, bytes) or (size is not None and len(value) != size):
-        raise _bad(field)
-    return value
-
-
-def _object(request: Values, field: str) -> Values:
-    value = request.get(field)
-    if not isinstance(value, dict) or not all(isinstance(one, (str, int)) for one in value.values()):
-        raise _bad(field)
-    return value

@@ -98,23 +98,26 @@ def add_agency(
     issuing: ca.Authority,
     agency: AgencyKeys,
     approval: Approval,
+    renew: str = "",
 ) -> None:
-    """Keys and certificates of one agency. Raises `Refused` when it has them."""
-    sealing, opening = ca.new_key(), ca.new_key()
-    store.add(f"agency-sign:{agency.code}", sealing, approval)
-    store.add(f"agency-decrypt:{agency.code}", opening, "service")
-    signs = ca.agency_signing_certificate(
-        issuing,
-        sealing.public_key(),
-        agency=agency.name,
-        code=agency.code,
-        address=agency.registry,
-        approval=approval,
-    )
-    encrypts = ca.agency_encryption_certificate(
-        issuing, opening.public_key(), agency=agency.name, code=agency.code, address=agency.registry
-    )
-    directory.put_agency(agency.code, [signs, issuing.certificate], [encrypts, issuing.certificate])
+    """Keys and certificates of one agency. Raises `Refused` when it has them and they are not renewed.
+
+    ``renew``: ``sign``, ``decrypt`` or ``both``, "" for a new agency. The certificate of an earlier
+    decryption key stays published, so that what was encrypted to it is still opened.
+    """
+    issuer = issuing.certificate
+    if renew != "decrypt":
+        sealing = store.make(f"agency-sign:{agency.code}", approval, replacing=bool(renew))
+        signs = ca.agency_signing_certificate(
+            issuing, sealing, agency=agency.name, code=agency.code, address=agency.registry, approval=approval
+        )
+        directory.put_seal(agency.code, [signs, issuer])
+    if renew != "sign":
+        opening = store.make(f"agency-decrypt:{agency.code}", "service", replacing=bool(renew))
+        encrypts = ca.agency_encryption_certificate(
+            issuing, opening, agency=agency.name, code=agency.code, address=agency.registry
+        )
+        directory.put_encryption(agency.code, [encrypts, issuer])
 
 
 def add_person(
@@ -123,13 +126,14 @@ def add_person(
     issuing: ca.Authority,
     person: PersonKey,
     approval: Approval,
+    *,
+    renew: bool = False,
 ) -> None:
-    """Key and certificate of one person. Raises `Refused` when there is one."""
-    key = ca.new_key()
-    store.add(f"person:{person.address.lower()}", key, approval)
+    """Key and certificate of one person. Raises `Refused` when there is one and it is not renewed."""
+    public = store.make(f"person:{person.address.lower()}", approval, replacing=renew)
     certificate = ca.person_certificate(
         issuing,
-        key.public_key(),
+        public,
         agency=person.agency,
         title=person.title,
         name=person.name,

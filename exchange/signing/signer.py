@@ -24,6 +24,7 @@ from config.refusal import Refused, Unavailable
 from exchange.signing.keys import KeyStore
 from exchange.signing.operations import Operations
 from exchange.signing.protocol import HEAD, BadFrame, decode, encode, length_of, refusal
+from exchange.signing.token import Token, TokenPlace
 from exchange.trust.directory import TrustDirectory
 
 log = logging.getLogger("congvan.signer")
@@ -38,7 +39,10 @@ _MAX_BUCKETS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class SignerSettings:
-    """Where the signer finds its things. ``users``: user ids that may connect beside our own."""
+    """Where the signer finds its things. ``users``: user ids that may connect beside our own.
+
+    ``token``: new keys are made in it. ``host``, ``origins``: of the pages on which passkeys approve.
+    """
 
     socket: Path
     keys: Path
@@ -47,6 +51,9 @@ class SignerSettings:
     origin: str
     users: frozenset[int] = frozenset()
     rate_factor: float = 1.0
+    token: TokenPlace | None = None
+    host: str = "localhost"
+    origins: tuple[str, ...] = ()
 
 
 async def serve(settings: SignerSettings, *, ready: Callable[[], None] | None = None) -> None:
@@ -54,9 +61,12 @@ async def serve(settings: SignerSettings, *, ready: Callable[[], None] | None = 
 
     ``ready`` is called once the socket listens. State (log of uses, CRL numbers) lies beside the keys.
     """
-    store = KeyStore(settings.keys, settings.secret)
+    token = Token(settings.token) if settings.token is not None else None
+    store = KeyStore(settings.keys, settings.secret, token)
     settings.keys.mkdir(mode=0o700, parents=True, exist_ok=True)
-    operations = Operations(store, TrustDirectory(settings.trust), settings.keys, settings.origin)
+    operations = Operations(
+        store, TrustDirectory(settings.trust), settings.keys, settings.origin, settings.host, settings.origins
+    )
     pool = ThreadPoolExecutor(1, "signer")
     door = _Door(operations, pool, settings)
     settings.socket.unlink(missing_ok=True)
@@ -78,6 +88,8 @@ async def serve(settings: SignerSettings, *, ready: Callable[[], None] | None = 
         settings.socket.unlink(missing_ok=True)
         pool.shutdown()
         operations.close()
+        if token is not None:
+            token.close()
 
 
 class _Door:
@@ -124,7 +136,7 @@ class _Door:
 
     async def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
         name = request.get("op")
-        operation = getattr(self._operations, f"op_{name}", None) if isinstance(name, str) else None
+        operation = self._operations.named(name) if isinstance(name, str) else None
         if operation is None:
             return refusal(
                 Refused("no-such-operation", "Không có thao tác ký này.", "There is no such operation.")

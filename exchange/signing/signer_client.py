@@ -112,8 +112,11 @@ class SignerClient:
         kdf: str = "sha256",
         wrap_bits: int = 256,
         who: str = "",
+        key: str = "",
     ) -> Opened:
         """The content-encryption key of a packet. ``purpose``: ``receive`` (on arrival) or ``open``.
+
+        ``key``: the `key_mark` of the decryption key, "" for the present one.
 
         ``originator`` is the ephemeral public point (uncompressed), ``shared_info`` the DER of
         ECC-CMS-SharedInfo (RFC 5753 §7.2).
@@ -128,6 +131,7 @@ class SignerClient:
             wrapped=wrapped,
             kdf=kdf,
             wrap_bits=wrap_bits,
+            key=key,
             **named,
         )
 
@@ -147,16 +151,6 @@ class SignerClient:
     def revoke(self, serial: int, reason: str, who: str) -> Use:
         """Revokes a certificate of our own authority (``reason`` as in RFC 5280, ``keyCompromise``…)."""
         return Use(**self.ask("revoke", serial=f"{serial:x}", reason=reason, who=who)["use"])
-
-    def add_agency(self, code: str, name: str, registry: str, who: str) -> Use:
-        """Makes keys and certificates for an agency (file approval: demo and tests)."""
-        agency = {"code": code, "name": name, "registry": registry}
-        return Use(**self.ask("add_agency", agency=agency, who=who)["use"])
-
-    def add_person(self, address: str, name: str, title: str, agency: str, who: str) -> Use:
-        """Makes a key and certificate for a person of ``agency`` (its name); file approval."""
-        person = {"address": address, "name": name, "title": title, "agency": agency}
-        return Use(**self.ask("add_person", person=person, who=who)["use"])
 
     def status(self) -> dict[str, Any]:
         """``{"keys": n, "origin": …}`` when it answers."""

@@ -12,17 +12,19 @@ import ipaddress
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TypeAlias
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from exchange.trust.subject import APPROVALS
+from exchange.trust.subject import APPROVALS, APPROVES
 
 CRL_LIFE = timedelta(days=7)
 _CLOCK_SLACK = timedelta(hours=1)
 _YEAR = timedelta(days=365)
+PublicKey: TypeAlias = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,29 @@ def timestamp_certificate(
     return builder.add_extension(purpose, True).sign(authority.key, hashes.SHA256())
 
 
+def passkey_certificate(
+    authority: Authority,
+    public_key: PublicKey,
+    *,
+    agency: str,
+    title: str,
+    name: str,
+    address: str,
+    host: str,
+    now: datetime | None = None,
+) -> x509.Certificate:
+    """The certificate of a person's passkey: only to approve (DESIGN 4.15), bound to ``host``, 2 years."""
+    subject = _name(organisation=agency, title=title, common_name=name)
+    builder = _issued_builder(authority, subject, public_key, now, 2 * _YEAR)
+    names = [x509.RFC822Name(address), x509.DNSName(host)]
+    return (
+        _with_key_usage(builder, "digital_signature")
+        .add_extension(x509.ExtendedKeyUsage([APPROVES]), True)
+        .add_extension(x509.SubjectAlternativeName(names), False)
+        .sign(authority.key, hashes.SHA256())
+    )
+
+
 def tls_certificate(
     authority: Authority,
     public_key: ec.EllipticCurvePublicKey,
@@ -200,7 +225,7 @@ def _within(name: str) -> str:
 def _builder(
     subject: x509.Name,
     issuer: x509.Name,
-    public_key: ec.EllipticCurvePublicKey,
+    public_key: PublicKey,
     now: datetime | None,
     life: timedelta,
 ) -> x509.CertificateBuilder:
@@ -219,7 +244,7 @@ def _builder(
 def _issued_builder(
     authority: Authority,
     subject: x509.Name,
-    public_key: ec.EllipticCurvePublicKey,
+    public_key: PublicKey,
     now: datetime | None,
     life: timedelta,
 ) -> x509.CertificateBuilder:

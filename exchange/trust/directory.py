@@ -46,6 +46,12 @@ class TrustDirectory:
         """The certificate to encrypt to the agency with."""
         return self._first(self.path / "agencies" / f"{_safe(code)}.encrypt.pem")
 
+    def encryption_certificates_of_agency(self, code: str) -> list[x509.Certificate]:
+        """The present certificate and those that went out of use, newest first: what it may have to open."""
+        now = self.encryption_certificate_of_agency(code)
+        before = self._all(self.path / "agencies" / f"{_safe(code)}.retired.pem")
+        return [one for one in (now, *before) if one is not None]
+
     def timestamp_certificate(self) -> x509.Certificate | None:
         """The certificate of our time-stamp authority."""
         return self._first(self.path / "tsa.pem")
@@ -99,8 +105,20 @@ class TrustDirectory:
         self, code: str, signing: list[x509.Certificate], encryption: list[x509.Certificate]
     ) -> None:
         """Publishes the two certificates of an agency, each with its issuer."""
-        self._write(self.path / "agencies" / f"{_safe(code)}.sign.pem", signing)
-        self._write(self.path / "agencies" / f"{_safe(code)}.encrypt.pem", encryption)
+        self.put_seal(code, signing)
+        self.put_encryption(code, encryption)
+
+    def put_seal(self, code: str, certificates: list[x509.Certificate]) -> None:
+        """Publishes the certificate of an agency's seal with its issuer."""
+        self._write(self.path / "agencies" / f"{_safe(code)}.sign.pem", certificates)
+
+    def put_encryption(self, code: str, certificates: list[x509.Certificate]) -> None:
+        """Publishes the certificate to encrypt to an agency with; the one before it is kept as retired."""
+        before = self.encryption_certificate_of_agency(code)
+        retired = self.path / "agencies" / f"{_safe(code)}.retired.pem"
+        if before is not None and before != certificates[0]:
+            self._write(retired, [before, *self._all(retired)])
+        self._write(self.path / "agencies" / f"{_safe(code)}.encrypt.pem", certificates)
 
     def put(self, name: str, certificates: list[x509.Certificate]) -> None:
         """Publishes ``ca``, ``intermediate``, ``tsa`` or ``ledger``."""
@@ -115,9 +133,13 @@ class TrustDirectory:
         write_durably(path, b"".join(one.public_bytes(Encoding.PEM) for one in certificates))
 
     def _first(self, path: Path) -> x509.Certificate | None:
+        found = self._all(path)
+        return found[0] if found else None
+
+    def _all(self, path: Path) -> tuple[x509.Certificate, ...]:
         state = _state(path)
         if state is None:
-            return None
+            return ()
         with self._guard:
             kept = self._cache.get(path)
         if kept is None or kept[0] != state:
@@ -126,7 +148,7 @@ class TrustDirectory:
                 if len(self._cache) >= _MAX_CACHED:
                     self._cache.clear()
                 self._cache[path] = kept
-        return kept[1][0]
+        return kept[1]
 
 
 def _state(path: Path) -> tuple[int, int] | None:

@@ -13,6 +13,8 @@ from exchange.trust.verdict import Role
 
 FILE_APPROVED = x509.ObjectIdentifier("1.3.6.1.4.1.32473.4.15.1")
 """Certificate policy of a key approved by file (demo and tests only, DESIGN 4.15); RFC 5612 example arc."""
+APPROVES = x509.ObjectIdentifier("1.3.6.1.4.1.32473.4.15.4")
+"""Extended key usage of a passkey's certificate: it approves the use of keys and signs nothing else."""
 APPROVALS = {
     "file": FILE_APPROVED,
     "passkey": x509.ObjectIdentifier("1.3.6.1.4.1.32473.4.15.2"),

@@ -212,6 +212,10 @@ _ADVICE: dict[str, tuple[str, str]] = {
         "Người ký không phải là người gửi. Xác minh qua kênh khác trước khi sử dụng.",
         "The signer is not the sender. Verify by another way before using it.",
     ),
+    "APPROVAL_MISSING": (
+        "Hồ sơ thiếu xác nhận bằng khóa truy cập của người ký. Xin lại hồ sơ chứng cứ đầy đủ.",
+        "The signer's approval by passkey is missing. Ask for the complete evidence.",
+    ),
     "REVOKED_NO_POE": (
         "Chứng thư đã bị thu hồi và không có dấu thời gian chứng minh chữ ký có trước đó. Hỏi lại cơ quan gửi.",
         "The certificate is revoked and no time-stamp proves that it signed before. Ask the sending agency.",

@@ -21,7 +21,9 @@ from exchange.receipts.verify import verify_receipt
 from exchange.sealing.judging import Judging
 from exchange.sealing.packet import OpenedPacket, packet_digest
 from exchange.sealing.recipients import Opener
+from exchange.trust.late_stamp import judge_late_stamp
 from exchange.trust.verdict import FAILED, PASSED, UNREADABLE, Verdict
+from exchange.verifying.approval import covered_by, missing_approvals, verify_approval
 from exchange.verifying.layers import Layer, decisive
 from exchange.verifying.packet import verify_packet
 from policy.ledger.checkpoint import Key
@@ -46,6 +48,8 @@ def verify_evidence(data: bytes, judging: Judging, known_logs: Sequence[Key] = (
     if opened is not None:
         layers += _belongs(evidence, opened)
     layers += receipts
+    layers += _approved(evidence, at)
+    layers += _stamped(evidence, at)
     outcome, reason, sub = decisive(layers)
     return Verdict(
         "evidence",
@@ -59,6 +63,35 @@ def verify_evidence(data: bytes, judging: Judging, known_logs: Sequence[Key] = (
         not_covered=(),
         sub_indication=sub,
     )
+
+
+def _approved(evidence: Evidence, judging: Judging) -> list[Layer]:
+    """Each yes by passkey, and a signature that needs one and has none."""
+    signatures = [one for _, data in evidence.attachments for one in covered_by(data)]
+    layers: list[Layer] = [
+        (f"approvals/{number:02d}.json", verify_approval(data, judging, signatures))
+        for number, data in enumerate(evidence.approvals, 1)
+    ]
+    missing = missing_approvals(signatures, evidence.approvals)
+    return layers if missing is None else [*layers, ("approvals", missing)]
+
+
+def _stamped(evidence: Evidence, judging: Judging) -> list[Layer]:
+    """Late time-stamps over the packet (DESIGN 4.13)."""
+    digest = bytes.fromhex(packet_digest(evidence.packet))
+    layers: list[Layer] = []
+    for number, data in enumerate(evidence.stamps, 1):
+        stamp = judge_late_stamp(data, digest, judging.anchors, judging.require_revocation)
+        found = Verdict(
+            "evidence",
+            stamp.verdict,
+            stamp.sub_indication or "time-stamp over the packet",
+            official=stamp.verdict == PASSED,
+            signatures=(stamp,),
+            sub_indication=stamp.sub_indication,
+        )
+        layers.append((f"stamps/{number:02d}.tsr", found))
+    return layers
 
 
 def _proved_at(evidence: Evidence, judged: Sequence[Layer]) -> datetime | None:

@@ -8,6 +8,7 @@ with the margins of the decree are taken.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -155,11 +156,41 @@ def default_layout(first: tuple[float, float], last: tuple[float, float]) -> Lay
     )
 
 
-def seal_box(person: Box) -> Box:
+def seal_box(person: Box, diameter: float = SEAL) -> Box:
     """The seal covers about a third of the signature, on its left (ND30/2020 Appendix I, II.8.a)."""
     right = person.left + person.width / 3
     middle = person.bottom + person.height / 2
-    return Box(person.page, right - SEAL, middle - SEAL / 2, SEAL, SEAL)
+    return Box(person.page, right - diameter, middle - diameter / 2, diameter, diameter)
+
+
+def places_text(places: Mapping[str, Box]) -> str:
+    """Fields with their places as JSON."""
+    return json.dumps(
+        {name: [box.page, box.left, box.bottom, box.width, box.height] for name, box in places.items()}
+    )
+
+
+def read_places(text: str, pages: int) -> dict[str, Box]:
+    """The inverse of `places_text`. Raises `Refused` for a field or a place that can't be."""
+    try:
+        told = json.loads(text or "{}")
+        found = {
+            str(name): Box(int(page), *(float(one) for one in sides)) for name, (page, *sides) in told.items()
+        }
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        raise _bad_places() from None
+    for name, box in found.items():
+        if not (kind_of(name) or name in (NUMBER, DATE)) or len(found) > 40 or not _sensible(box, pages):
+            raise _bad_places()
+    return {name: replace(box, page=box.page % pages) for name, box in found.items()}
+
+
+def _bad_places() -> Refused:
+    return Refused(
+        "bad-places",
+        "Vị trí ô ký hoặc ô số không nằm trên trang nào của văn bản.",
+        "The place of a field is on no page of the document.",
+    )
 
 
 def from_pdf(value: Any, pages: int) -> Layout | None:

@@ -74,7 +74,15 @@ def office(province: Province, folder: Path) -> Iterator[Office]:
     )
     socket = run / "signer.sock"
     stop = run_signer(
-        SignerSettings(socket, places.keys, places.secret, places.trust, ORIGIN, rate_factor=100)
+        SignerSettings(
+            socket,
+            places.keys,
+            places.secret,
+            places.trust,
+            ORIGIN,
+            rate_factor=100,
+            origins=("https://localhost",),
+        )
     )
     settings = Settings(
         base=folder,

@@ -273,7 +273,7 @@ def test_a_receipt_of_another_document_proves_nothing(small_office: Office) -> N
 def _receipts(office: Office) -> list[bytes]:
     """The receipts in the queued statuses, which are taken out of the queue."""
     found: list[bytes] = []
-    opener = Unwrapping(office.exchange, office.home, "open", "test").opener
+    opener = Unwrapping(office.exchange, office.home, "open", "test").openers[0]
     for _, _, mail in take_queue(office):
         found += [data for _, data in open_packet(mail, [opener], judging(office.exchange)).receipts]
     return found

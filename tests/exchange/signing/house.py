@@ -79,6 +79,7 @@ class House:
             self.places.trust,
             ORIGIN,
             rate_factor=self.rate_factor,
+            origins=("https://localhost",),
         )
 
     @property

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Where the clerk or drafter wants number, date, signature and seal on a draft, before anybody signs it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import sqlalchemy as sa
+
+from config.refusal import Refused
+from exchange.documents import files, marks, records
+from exchange.documents.model import Document, DocumentRef
+from exchange.documents.states import wrong_state
+from exchange.documents.work import load
+from exchange.exchange import Exchange
+from exchange.signing.pdf.layout import ORGANISATION, PERSON, Box, Layout, places_text, read_places, seal_box
+from exchange.signing.pdf.prepare import places
+from mailserver.accounts import Account
+from policy.rights import may, relation
+
+
+def layout_of(exchange: Exchange, document: Document, draft: bytes) -> Layout:
+    """The places on this draft: the usual ones, as far as nobody moved them; the seal in its real size."""
+    usual, sizes = places(draft)
+    moved = read_places(document.fields.places, len(sizes))
+    person = moved.get(PERSON, usual.person)
+    home = exchange.agency_numbered(document.ref.agency)
+    seal = seal_box(person, marks.diameter(exchange, home))
+    return dataclasses.replace(usual, organisation=seal).moved({ORGANISATION: seal, **moved})
+
+
+def may_place(document: Document, person: Account) -> bool:
+    """Whether ``person`` may put the fields of this draft elsewhere: its drafter, its agency's clerk."""
+    own = person.address in (document.fields.drafter, document.fields.clerk)
+    related = relation(person.agency_code, document.partner, own=own)
+    return (
+        document.direction == "outgoing"
+        and document.state == "drafted"
+        and (own or person.role == "clerk")
+        and may(person.role, "document.draft", related)
+    )
+
+
+def move_fields(exchange: Exchange, ref: DocumentRef, person: Account, wanted: Mapping[str, Box]) -> None:
+    """Put fields of a draft elsewhere. Raises `Refused` when it is signed or not this person's to change."""
+    document = load(exchange, ref)
+    if document.state != "drafted":
+        raise wrong_state(document.state)
+    if not may_place(document, person):
+        raise Refused(
+            "forbidden",
+            "Chỉ người soạn thảo và văn thư của cơ quan đặt vị trí chữ ký.",
+            "Only the drafter and the agency's clerk place the signature.",
+        )
+    text = places_text(wanted)
+    read_places(text, document.fields.pages or 1)
+    fields = dataclasses.replace(document.fields, places=text)
+
+    def job(conn: sa.Connection) -> None:
+        if records.get(conn, exchange.seal, ref).state != "drafted":
+            raise wrong_state(records.get(conn, exchange.seal, ref).state)
+        records.set_fields(conn, exchange.seal, ref, fields)
+        files.forget_prepared(conn, ref)
+
+    exchange.database.write(job)
