@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from config.refusal import Refused
 from congvan.installation import Installation
-from mailserver.accounts import Account, passwords
+from mailserver.accounts import Account, devices, passwords
 from mailserver.accounts.changes import NewAccount, NewAgency, add_account, add_agency, set_state
 from mailserver.store import mailboxes
 
@@ -83,6 +83,16 @@ def directory_acts(parts: Installation) -> dict[str, Callable[..., Any]]:
         parts.accounts.forget()
         return {"address": found.address, "state": state}
 
+    def add_device(address: str, label: str, by: str) -> dict[str, Any]:
+        owner = _account(address)
+        made, password = parts.database.write(lambda conn: devices.add(conn, parts.seal, owner, label, by))
+        return {"address": owner.address, "device": made.number, "label": made.label, "password": password}
+
+    def revoke_device(address: str, device: int, by: str) -> dict[str, Any]:
+        owner = _account(address)
+        parts.database.write(lambda conn: devices.revoke(conn, parts.seal, owner, device, by))
+        return {"address": owner.address, "device": device, "state": "revoked"}
+
     def _account(address: str) -> Account:
         found = parts.accounts.by_address(address)
         if found is None:
@@ -95,4 +105,6 @@ def directory_acts(parts: Installation) -> dict[str, Callable[..., Any]]:
         "agency.add": add_agency_act,
         "account.import": import_accounts,
         "account.lock": lock_account,
+        "device.add": add_device,
+        "device.revoke": revoke_device,
     }

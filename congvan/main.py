@@ -27,6 +27,7 @@ COMMANDS = (
     "check",
     "agency",
     "account",
+    "device",
     "document",
     "register",
     "verify",

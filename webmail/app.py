@@ -14,10 +14,12 @@ from webmail.language import COOKIE, current, t
 from webmail.pages.account.views import blueprint as account_pages
 from webmail.pages.audit.views import blueprint as audit_pages
 from webmail.pages.compose.views import blueprint as compose_pages
+from webmail.pages.devices.views import blueprint as device_pages
 from webmail.pages.directory.views import blueprint as directory_pages
 from webmail.pages.documents.views import blueprint as document_pages
 from webmail.pages.mail.views import blueprint as mail_pages
 from webmail.pages.registers.views import blueprint as register_pages
+from webmail.pages.setup.views import blueprint as setup_pages
 from webmail.pages.verify.views import blueprint as verify_pages
 from webmail.parts import Parts
 
@@ -39,6 +41,8 @@ _WITH_FILES = ("compose.send", "documents.issue", "verify.check")
 ROOMS = (
     static_files.blueprint,
     account_pages,
+    device_pages,
+    setup_pages,
     mail_pages,
     compose_pages,
     directory_pages,
@@ -105,7 +109,7 @@ def _before() -> None:
         return
     if view is not None and not is_open(view):
         frame.account()
-    if request.method not in _READING:
+    if request.method not in _READING and sessions.is_a_form(view):
         sessions.check_form()
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from flask import Response, g, request
 
@@ -14,6 +16,7 @@ from webmail import frame
 SESSION_COOKIE = "__Host-congvan"
 _DOOR_COOKIE = "__Host-congvan-door"
 FIELD = "token"
+View = TypeVar("View", bound=Callable[..., Any])
 
 
 class ForgedForm(Refused):
@@ -52,6 +55,17 @@ def check_form() -> None:
     given = request.form.get(FIELD) or request.headers.get("X-Form-Token") or ""
     if not hmac.compare_digest(given.encode(), form_token().encode()):
         raise ForgedForm
+
+
+def not_a_form(view: View) -> View:
+    """Mark a view that programs post to: it changes nothing and answers nothing secret."""
+    view.not_a_form = True  # type: ignore[attr-defined]
+    return view
+
+
+def is_a_form(view: Callable[..., Any] | None) -> bool:
+    """Whether a post to ``view`` must carry the form's token: all but what `not_a_form` marked."""
+    return not getattr(view, "not_a_form", False)
 
 
 def keep_door(answer: Response) -> None:

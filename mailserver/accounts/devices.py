@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Devices: a person's mail programs, each with an app password of its own that can be taken back.
+
+All functions of a connection; adding and revoking leave a ledger entry. The password is shown once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from config.refusal import Refused
+from config.seal import Seal
+from mailserver.accounts import passwords
+from mailserver.accounts.changes import add_credential
+from mailserver.accounts.model import Account, AccountRef
+from mailserver.accounts.schema import credential
+from policy.ledger.entries import record
+
+MOST = 30
+_LONGEST_LABEL = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """An app password: ``number`` within the account, ``label`` as the person named it, when it was made."""
+
+    number: int
+    label: str
+    created_us: int
+
+
+class NoSuchDevice(Refused):
+    """The device is not there (any more)."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no-such-device",
+            "Không có thiết bị này, hoặc đã được gỡ trước đó.",
+            "There is no such device, or it was removed before.",
+        )
+
+
+def add(conn: sa.Connection, seal: Seal, owner: Account, label: str, by: str) -> tuple[Device, str]:
+    """A new device and its password. Raises `Refused` without a name or when there are too many."""
+    named = "".join(one for one in label if one.isprintable()).strip()[:_LONGEST_LABEL]
+    if not named:
+        raise Refused(
+            "device-unnamed",
+            "Đặt tên cho thiết bị, ví dụ “Điện thoại” hoặc “Máy cơ quan”.",
+            "Give the device a name, for example “Phone” or “Office computer”.",
+        )
+    if len(listed(conn, seal, owner.ref)) >= MOST:
+        raise Refused(
+            "too-many-devices",
+            f"Đã có {MOST} thiết bị. Gỡ thiết bị không dùng nữa rồi thêm lại.",
+            f"There are {MOST} devices already. Remove one that is no longer used.",
+        )
+    password = passwords.new_app_password()
+    number = add_credential(
+        conn, seal, owner.ref, passwords.APP, passwords.keep(passwords.APP, password), named
+    )
+    record(conn, seal, "device.added", owner.address, {"device": named, "number": number, "by": by})
+    made = next(one for one in listed(conn, seal, owner.ref) if one.number == number)
+    return made, password
+
+
+def listed(conn: sa.Connection, seal: Seal, owner: AccountRef) -> list[Device]:
+    """The devices of an account, oldest first; app passwords of an import have no name."""
+    table = credential
+    rows = conn.execute(
+        sa.select(table.c.credential, table.c.sealed_label, table.c.created_us)
+        .where(
+            table.c.agency == owner.agency,
+            table.c.account == owner.account,
+            table.c.kind == passwords.APP,
+        )
+        .order_by(table.c.credential)
+    )
+    return [
+        Device(row.credential, seal.open_text(row.sealed_label, b"credential"), row.created_us)
+        for row in rows
+    ]
+
+
+def revoke(conn: sa.Connection, seal: Seal, owner: Account, number: int, by: str) -> None:
+    """Take a device's password back. Raises `NoSuchDevice`."""
+    table = credential
+    gone = conn.execute(
+        sa.delete(table).where(
+            table.c.agency == owner.ref.agency,
+            table.c.account == owner.ref.account,
+            table.c.credential == number,
+            table.c.kind == passwords.APP,
+        )
+    )
+    if not gone.rowcount:
+        raise NoSuchDevice
+    record(conn, seal, "device.revoked", owner.address, {"number": number, "by": by})
