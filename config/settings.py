@@ -90,6 +90,38 @@ class Mail:
 
 
 @dataclass(frozen=True)
+class Dns:
+    """Look-ups in the DNS: who sent a mail, where it goes."""
+
+    enabled: bool = _key(
+        False, "Ask the DNS: SPF, DKIM, DMARC of mail that comes in, MTA-STS of mail that leaves."
+    )
+    servers: list[str] = _key([], "Resolvers, address or address:port; empty: the system's.")
+    timeout: float = _key(5.0, "Seconds for one look-up with its retries.")
+
+
+@dataclass(frozen=True)
+class Hygiene:
+    """What is asked of mail from outside before it is taken."""
+
+    trusted_networks: list[str] = _key(
+        ["127.0.0.0/8", "::1/128"], "Mail from these networks is taken without asking who sent it."
+    )
+    check_seconds: float = _key(15.0, "All look-ups for one message together; then it is tried again later.")
+    scanner: str = _key("", "A clamd: path of its socket, or host:port; empty: mail is shown as not scanned.")
+    scanner_fail_closed: bool = _key(
+        True, "Without the scanner's answer mail waits (4xx); false: not scanned."
+    )
+    scanner_seconds: float = _key(60.0, "Seconds for one scan.")
+    scanner_max_bytes: int = _key(25 * 1024 * 1024, "Larger messages are not given to the scanner.")
+    greylist_minutes: int = _key(0, "A stranger's first mail waits so many minutes; 0: no greylisting.")
+    greylist_days: int = _key(36, "A sender who came back is known for so many days.")
+    block_lists: list[str] = _key([], "DNS block lists of addresses (DNSBL), such as zen.example.org.")
+    spam_filter: bool = _key(True, "Mail that the trained filter takes for spam goes to Thư rác.")
+    spam_above: float = _key(0.95, "From this probability on a mail is spam.")
+
+
+@dataclass(frozen=True)
 class Queue:
     """How mail leaves this machine."""
 
@@ -136,6 +168,8 @@ class Settings:
     listen: Listen = field(default_factory=Listen)
     tls: Tls = field(default_factory=Tls)
     mail: Mail = field(default_factory=Mail)
+    dns: Dns = field(default_factory=Dns)
+    hygiene: Hygiene = field(default_factory=Hygiene)
     queue: Queue = field(default_factory=Queue)
     exchange: Exchange = field(default_factory=Exchange)
     ledger: Ledger = field(default_factory=Ledger)

@@ -16,6 +16,8 @@ from config.settings import Settings, read
 from config.wake import Wake
 from mailserver.accounts import Accounts
 from mailserver.delivery import Delivery
+from mailserver.dns import Resolver
+from mailserver.hygiene.screening import Screening, resolver_of, scanner_of
 from mailserver.store import Store
 from mailserver.store.segments import Segments
 from policy.ledger.checkpoint import Key
@@ -119,7 +121,23 @@ class Installation:
     @cached_property
     def delivery(self) -> Delivery:
         """The one door."""
-        return Delivery(self.store, self.accounts, self.rulebook, self.settings.mail.max_message_bytes)
+        return Delivery(
+            self.store,
+            self.accounts,
+            self.rulebook,
+            self.settings.mail.max_message_bytes,
+            scanner_of(self.settings),
+        )
+
+    @cached_property
+    def resolver(self) -> Resolver | None:
+        """The DNS, None when it is not to be asked."""
+        return resolver_of(self.settings)
+
+    @cached_property
+    def screening(self) -> Screening:
+        """What mail from outside is asked before it is taken."""
+        return Screening(self.store, self.accounts, self.settings, self.resolver)
 
     @cached_property
     def signer(self) -> SignerClient:

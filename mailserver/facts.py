@@ -9,19 +9,12 @@ from collections.abc import Sequence
 from config.clock import now_us
 from mailserver.accounts import Account, Accounts
 from mailserver.accounts.model import domain_of
+from mailserver.hygiene import attachments
+from mailserver.hygiene.verdict import Scan
 from mailserver.message import Part, Summary, body_bytes, body_text, scan
-from policy.facts import TEXT_LIMIT, Attachment, Door, MailFacts, Moment, Recipient
+from policy.facts import TEXT_LIMIT, Attachment, Door, MailFacts, Moment, Recipient, SenderFacts
 
 _REASON = ("lý do:", "ly do:", "reason:")
-_SIGNATURES = (
-    (b"%PDF-", "application/pdf"),
-    (b"PK\x03\x04", "application/zip"),
-    (b"MZ", "application/x-msdownload"),
-    (b"\x7fELF", "application/x-executable"),
-    (b"\x89PNG", "image/png"),
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"\xd0\xcf\x11\xe0", "application/x-ole-storage"),
-)
 _PDF_SIGNATURE = b"/ETSI.CAdES.detached"
 _RESENT = re.compile(rb"^resent-(?:to|cc|bcc):(.*(?:\r?\n[ \t].*)*)", re.IGNORECASE | re.MULTILINE)
 _LOOKED_INTO = 64 * 1024 * 1024
@@ -38,11 +31,14 @@ def mail_facts(
     account: Account | None = None,
     reason: str | None = None,
     moment: Moment = "send",
+    sender_check: SenderFacts | None = None,
+    scanned: Scan = "not-scanned",
 ) -> MailFacts:
     """The facts of a mail. Without ``accounts`` (offline) every sender counts as ours, so that a file
     can be tested as if it were sent from here.
     """
     text = _text(data, summary)
+    budget = attachments.Budget()
     return MailFacts(
         moment=moment,
         door=door,
@@ -54,9 +50,12 @@ def mail_facts(
         sender_role=account.role if account is not None else None,
         subject=summary.subject,
         text=text,
-        attachments=tuple(_attachment(data, part) for part in summary.parts if _is_attachment(part)),
+        attachments=tuple(
+            _attachment(data, part, budget, scanned) for part in summary.parts if _is_attachment(part)
+        ),
         reason=reason or _reason(text),
         size=len(data),
+        sender_check=sender_check,
     )
 
 
@@ -106,16 +105,15 @@ def _reason(text: str) -> str | None:
 
 
 def _is_attachment(part: Part) -> bool:
-    return (
-        not part.is_multipart
-        and part.path != ""
-        and (part.filename is not None or part.disposition == "attachment")
-    )
+    """Everything that is no text of the letter itself, also a message that is nothing but one file."""
+    if part.is_multipart or part.is_message:
+        return False
+    return part.filename is not None or part.disposition == "attachment" or not part.type.startswith("text/")
 
 
-def _attachment(data: bytes, part: Part) -> Attachment:
+def _attachment(data: bytes, part: Part, budget: attachments.Budget, scanned: Scan) -> Attachment:
     content = body_bytes(data, part) if part.size <= _LOOKED_INTO else b""
-    detected = next((kind for magic, kind in _SIGNATURES if content.startswith(magic)), None)
+    detected, troubles = attachments.inspect(part.filename or "", content, budget)
     signed = detected == "application/pdf" and content.count(_PDF_SIGNATURE) >= 2
     return Attachment(
         filename=part.filename or "",
@@ -124,7 +122,8 @@ def _attachment(data: bytes, part: Part) -> Attachment:
         size=len(content),
         is_official_document=signed or (part.filename or "").lower().endswith(".edxml"),
         official_by_signature=signed,
-        scan="not-scanned",
+        troubles=tuple((one.trouble, one.where) for one in troubles),
+        scan=scanned,
     )
 
 

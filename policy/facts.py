@@ -47,7 +47,25 @@ class Attachment:
     official_by_signature: bool = False
     "It is so because an organisation signed it: a structured fact, not read out of free text."
     first_page_text: str | None = None
+    troubles: tuple[tuple[str, str], ...] = ()
+    "What is wrong with the file or inside it, as (trouble, where): `mailserver.hygiene.attachments.Trouble`."
     scan: Literal["clean", "malware", "not-scanned"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SenderFacts:
+    """What SPF, DKIM and DMARC say of who sent a mail that came from outside."""
+
+    author_domain: str | None
+    "Domain of the only From address; None when there is not exactly one."
+    proved: bool
+    dmarc: Literal["none", "pass", "fail", "temperror", "permerror"] = "none"
+    policy: Literal["none", "quarantine", "reject"] = "none"
+    spf: str = "none"
+    odd_label: str | None = None
+    "A label of the domain that mixes scripts or is made to look like another."
+    claims_ours: bool = False
+    "The author's domain is one of this installation."
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +90,8 @@ class MailFacts:
     "Recipients this account has written to since midnight, without this mail."
     secrecy_header: str | None = None
     "A structured secrecy level the sender's program declared (header Sensitivity or X-…), if any."
+    sender_check: SenderFacts | None = None
+    "None: not checked (our own senders, a network of ours, the DNS is not asked)."
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ async def run(parts: Installation) -> None:
     await parts.delivery.spread_all()
     context = tls_context(settings)
     imap = ImapServer(parts.store, parts.accounts, settings, context)
-    smtp = SmtpServer(parts.delivery, parts.accounts, settings, context)
+    smtp = SmtpServer(parts.delivery, parts.accounts, settings, context, screening=parts.screening)
     await imap.start()
     await smtp.start()
     try:

@@ -25,12 +25,15 @@ _QUARANTINE = "Cách ly"
 class Examined:
     """What was found out about a message's bytes; the transaction needs no more of them.
 
-    ``digest`` is the SHA-256 of the bytes in hex.
+    ``digest`` is the SHA-256 of the bytes in hex; ``sealed_verdict`` is kept beside the message, None when it
+    says nothing; ``junk``: the message goes to Thư rác.
     """
 
     prepared: blobs.Prepared
     digest: str
     decision: Decision | None
+    sealed_verdict: bytes | None = None
+    junk: bool = False
 
 
 class Commit:
@@ -47,10 +50,10 @@ class Commit:
         prepared, store = examined.prepared, self._store
         many = len(plan.local) > spread.ABOVE
         refs = len(plan.local) + len(plan.remote) + (incoming.sent_copy is not None)
-        blob = blobs.put(conn, store.segments, prepared, refs)
+        blob = blobs.put(conn, store.segments, prepared, refs, examined.sealed_verdict)
         now = now_us()
         places: list[tuple[Ref, int]] = []
-        boxes = sorted(self._inbox(conn, owner, quarantined) for owner in plan.local)
+        boxes = sorted(self._box(conn, owner, quarantined, examined.junk) for owner in plan.local)
         if many:
             spread.later(conn, store.seal, blob, prepared.size, boxes, now)
         else:
@@ -81,6 +84,13 @@ class Commit:
             "digest": digest,
         }
         record(conn, self._store.seal, "mail.refused", incoming.sender or "<>", detail)
+
+    def _box(self, conn: sa.Connection, owner: AccountRef, quarantined: bool, junk: bool) -> Ref:
+        if junk and not quarantined:
+            found = mailboxes.find_use(conn, owner, "\\Junk")
+            if found is not None:
+                return found
+        return self._inbox(conn, owner, quarantined)
 
     def _inbox(self, conn: sa.Connection, owner: AccountRef, quarantined: bool) -> Ref:
         if not quarantined and (known := self._inboxes.get(owner)) is not None:

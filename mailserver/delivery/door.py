@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from dataclasses import replace
 
 from config.refusal import Refused
 from mailserver.accounts import Accounts
@@ -16,6 +17,9 @@ from mailserver.delivery import judge, plan, spread
 from mailserver.delivery.commit import Commit, Examined
 from mailserver.delivery.incoming import Incoming, Outcome
 from mailserver.delivery.plan import Whose
+from mailserver.hygiene import Verdict
+from mailserver.hygiene.scanner import Scanner
+from mailserver.hygiene.verdict import Note
 from mailserver.store import Store, blobs
 from policy.rulebook import Rulebook
 
@@ -26,11 +30,19 @@ _INLINE = 32 * 1024
 class Delivery:
     """Delivers into the store of one installation. Use from one event loop."""
 
-    def __init__(self, store: Store, accounts: Accounts, rulebook: Rulebook, max_bytes: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        accounts: Accounts,
+        rulebook: Rulebook,
+        max_bytes: int,
+        scanner: Scanner | None = None,
+    ) -> None:
         self.store = store
         self.accounts = accounts
         self.rulebook = rulebook
         self.max_bytes = max_bytes
+        self._scanner = scanner
         self._transaction = Commit(store)
         self._spreading: asyncio.Task[None] | None = None
 
@@ -51,10 +63,11 @@ class Delivery:
                 f"The message is larger than {self.max_bytes // (1024 * 1024)} MB. Send large files as a link.",
             )
         planned = plan.plan(self.accounts, incoming)
+        verdict = await self._scan(incoming)
         if len(incoming.data) <= _INLINE:
-            examined = self._examine(incoming)
+            examined = self._examine(incoming, verdict)
         else:
-            examined = await asyncio.to_thread(self._examine, incoming)
+            examined = await asyncio.to_thread(self._examine, incoming, verdict)
         decision, quarantined = examined.decision, False
         if decision is not None and decision.verdict in ("hold", "block"):
             if incoming.door != "mx" or decision.verdict == "block":
@@ -75,10 +88,24 @@ class Delivery:
         while await self.store.database.commit(lambda conn: spread.one_slice(conn, self.store)):
             pass
 
-    def _examine(self, incoming: Incoming) -> Examined:
+    async def _scan(self, incoming: Incoming) -> Verdict:
+        """The verdict with the scanner's. Raises `Unavailable` when there is a scanner that must be asked and can't."""
+        verdict = incoming.verdict or Verdict()
+        if self._scanner is None or incoming.door in ("exchange", "bounce"):
+            return verdict
+        found = await self._scanner.scan(incoming.data)
+        return replace(verdict, scan=found.scan, malware=found.malware)
+
+    def _examine(self, incoming: Incoming, verdict: Verdict) -> Examined:
         """All that needs the bytes and no database: scan, seal, whose From it is, what the rules say."""
         data = incoming.data
         prepared = blobs.prepare(self.store.seal, data)
         judge.check_from(self.accounts, incoming, prepared.summary)
-        decision = judge.decide(self.accounts, self.rulebook, incoming, data, prepared.summary)
-        return Examined(prepared, hashlib.sha256(data).hexdigest(), decision)
+        decision = judge.decide(self.accounts, self.rulebook, incoming, data, prepared.summary, verdict)
+        if decision is not None:
+            warned = [one for one in decision.findings if one.severity == "warn"]
+            verdict = replace(verdict, notes=tuple(Note(one.rule_id, one.vi, one.en) for one in warned[:20]))
+        sealed = None
+        if verdict != Verdict():
+            sealed = self.store.seal.seal(verdict.pack(), b"verdict" + prepared.name)
+        return Examined(prepared, hashlib.sha256(data).hexdigest(), decision, sealed, bool(verdict.junk))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from mailserver.accounts import Account
+from mailserver.hygiene import Verdict
 from mailserver.store import Ref
 from policy.judge import Decision
 
@@ -30,6 +31,7 @@ class Incoming:
     ``account`` is who signed in (submission, page, api). ``sent_copy`` puts a read copy into the sender's
     own mailbox in the same transaction. ``carry_all`` queues even our own recipients, so that they get
     the message by SMTP (official documents travel so). ``not_before_us`` delays outbound rows.
+    ``verdict``: what the MX found out about who sent it and whether it is spam.
     """
 
     sender: str
@@ -43,6 +45,7 @@ class Incoming:
     sent_copy: Ref | None = None
     carry_all: bool = False
     not_before_us: int | None = None
+    verdict: Verdict | None = None
 
 
 @dataclass(frozen=True, slots=True)

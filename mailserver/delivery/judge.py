@@ -7,8 +7,10 @@ from config.refusal import Refused
 from mailserver.accounts import Account, Accounts
 from mailserver.delivery.incoming import Door, Incoming
 from mailserver.facts import mail_facts
+from mailserver.hygiene import Verdict
 from mailserver.message import Summary
 from policy.facts import Door as RuleDoor
+from policy.facts import SenderFacts
 from policy.judge import Decision, judge
 from policy.rulebook import Rulebook
 
@@ -46,7 +48,12 @@ def check_from(accounts: Accounts, incoming: Incoming, summary: Summary) -> None
 
 
 def decide(
-    accounts: Accounts, rulebook: Rulebook, incoming: Incoming, data: bytes, summary: Summary
+    accounts: Accounts,
+    rulebook: Rulebook,
+    incoming: Incoming,
+    data: bytes,
+    summary: Summary,
+    verdict: Verdict,
 ) -> Decision | None:
     """What the rules say; None for mail that they don't judge."""
     door = _RULE_DOORS.get(incoming.door)
@@ -62,8 +69,24 @@ def decide(
         account=incoming.account,
         reason=incoming.reason,
         moment="receive" if door == "mx" else "send",
+        sender_check=_sender(accounts, verdict),
+        scanned=verdict.scan,
     )
     return judge(facts, rulebook)
+
+
+def _sender(accounts: Accounts, verdict: Verdict) -> SenderFacts | None:
+    if verdict.sender == "not-checked":
+        return None
+    return SenderFacts(
+        verdict.author or None,
+        verdict.sender == "proved",
+        verdict.dmarc,
+        verdict.policy,
+        verdict.spf,
+        verdict.odd_label or None,
+        bool(verdict.author) and accounts.agency_of_domain(verdict.author) is not None,
+    )
 
 
 def refusal_of(decision: Decision) -> Refused:

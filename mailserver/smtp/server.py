@@ -11,6 +11,7 @@ from typing import cast
 from config.settings import Settings
 from mailserver.accounts import Accounts
 from mailserver.delivery import Delivery
+from mailserver.hygiene.screening import Screening
 from mailserver.smtp.content import Room
 from mailserver.smtp.session import Kind, Serving, SessionBase
 from mailserver.smtp.transaction import Session
@@ -25,7 +26,8 @@ class SmtpServer:
     """Serves SMTP on the addresses of ``settings.listen`` in the running event loop.
 
     ``most`` is how many connections the process takes at once; further ones get 421. ``ssl_context`` may be
-    None only in tests: then there is no STARTTLS and no implicit-TLS listener.
+    None only in tests: then there is no STARTTLS and no implicit-TLS listener. ``screening`` is asked about what
+    comes in by MX; None: nothing is asked.
     """
 
     def __init__(
@@ -35,12 +37,14 @@ class SmtpServer:
         settings: Settings,
         ssl_context: ssl.SSLContext | None,
         most: int = _MOST_CONNECTIONS,
+        screening: Screening | None = None,
     ) -> None:
         self._settings = settings
         self._context = ssl_context
         self._delivery = delivery
         self._accounts = accounts
         self._most = most
+        self._screening = screening
         self._live: set[SessionBase] = set()
         self._room = Room(_ROOM)
         self._servers: dict[str, asyncio.Server] = {}
@@ -99,6 +103,7 @@ class SmtpServer:
             live=self._live,
             most=self._most,
             room=self._room,
+            screening=self._screening if kind == "mx" else None,
         )
         self._servers[name] = await loop.create_server(
             lambda: Session(serving, loop),

@@ -17,6 +17,7 @@ from aiosmtpd.smtp import SMTP
 
 from mailserver.accounts import Account, Accounts
 from mailserver.delivery import Delivery
+from mailserver.hygiene.screening import Screening
 from mailserver.smtp.content import Room
 from mailserver.smtp.errors import reply
 from mailserver.smtp.wire import BadLine, EndOfInput, LineTooLong, WireReader
@@ -51,6 +52,7 @@ class Serving:
     live: set[SessionBase]
     most: int
     room: Room
+    screening: Screening | None = None
 
 
 class SessionBase(SMTP):

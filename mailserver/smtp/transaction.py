@@ -15,6 +15,8 @@ from config.clock import now_us
 from config.refusal import Refused
 from mailserver.accounts.model import domain_of
 from mailserver.delivery import Incoming, Outcome, Recipient, own_addresses
+from mailserver.hygiene import Verdict
+from mailserver.hygiene.screening import Screening
 from mailserver.smtp import paths, trace
 from mailserver.smtp.content import Content, DotStream
 from mailserver.smtp.errors import accepted, refusal, reply
@@ -304,14 +306,19 @@ class Session(SigningIn):
         self._set_rset_state()
         await self.push(answer)
 
-    async def _hand_over(self, data: bytearray) -> bytes:
+    async def _hand_over(self, data: bytes | bytearray) -> bytes:
         """Give the message to delivery; the reply to its sender. Nothing but a durable message is a 250."""
         number = trace.new_number()
+        field, verdict = b"", None
         try:
+            if self.serving.screening is not None:
+                field, verdict, data = await self._screen(self.serving.screening, data)
             if len(data) < _BIG:
-                message = self._with_trace(data, number)
+                message = self._with_trace(data, number, field)
             else:  # copying megabytes is not the event loop's work (DESIGN 4.5)
-                message = await asyncio.to_thread(self._with_trace, data, number)
+                message = await asyncio.to_thread(self._with_trace, data, number, field)
+        except Refused as problem:
+            return refusal(problem, utf8=self.utf8)
         except BadArgument as problem:
             return reply(problem.code, problem.enhanced, problem.en, problem.vi, utf8=self.utf8)
         assert self._sender is not None
@@ -325,6 +332,7 @@ class Session(SigningIn):
             account=self.account,
             envelope_id=self._envelope_id,
             carry_all=any("SUCCESS" in one.notify for one in recipients),
+            verdict=verdict,
         )
         self._reset_timeout(3600)
         try:
@@ -344,7 +352,24 @@ class Session(SigningIn):
             self._reset_timeout()
         return accepted(number, outcome.decision, utf8=self.utf8)
 
-    def _with_trace(self, data: bytearray, number: str) -> bytes:
+    async def _screen(
+        self, screening: Screening, data: bytes | bytearray
+    ) -> tuple[bytes, Verdict, bytes | bytearray]:
+        """Ask who sent it and whether it is wanted (no time limit of the sender's runs meanwhile)."""
+        assert self.session is not None
+        self._reset_timeout(3600)
+        try:
+            return await screening.screen(
+                self.client,
+                self.session.host_name or "",
+                self._sender or "",
+                tuple(one.address for one in self._recipients.values()),
+                data,
+            )
+        finally:
+            self._reset_timeout()
+
+    def _with_trace(self, data: bytes | bytearray, number: str, field: bytes) -> bytes:
         assert self.session is not None
         try:
             header = trace.header_of(data)
@@ -374,7 +399,7 @@ class Session(SigningIn):
             tls=self.tls_words,
         )
         sender = self._sender or ""
-        front = trace.fields(hop, sender, [one.address for one in self._recipients.values()])
+        front = field + trace.fields(hop, sender, [one.address for one in self._recipients.values()])
         if self.account is not None:
             front += trace.missing_fields(header, domain_of(sender), now)
         return front + data

@@ -54,8 +54,17 @@ _ADD_BLOB = insert(schema.blob)
 _ADD_SUMMARY = insert(schema.summary)
 
 
-def put(conn: sa.Connection, segments: Segments, prepared: Prepared, refs: int) -> int:
-    """Store the blob or add ``refs`` references to the one that is there; returns its id."""
+def put(
+    conn: sa.Connection,
+    segments: Segments,
+    prepared: Prepared,
+    refs: int,
+    sealed_verdict: bytes | None = None,
+) -> int:
+    """Store the blob or add ``refs`` references to the one that is there; returns its id.
+
+    ``sealed_verdict``: what the door found out about it, sealed with ``b"verdict"`` and the blob's name.
+    """
     known = _ADD_REFS.row(conn, named=prepared.name, added=refs)
     if known is not None:
         return int(known[0])
@@ -71,7 +80,7 @@ def put(conn: sa.Connection, segments: Segments, prepared: Prepared, refs: int) 
         wrapped_key=prepared.wrapped_key,
         refs=refs,
     )
-    _ADD_SUMMARY.run(conn, blob=number, sealed=prepared.sealed_summary)
+    _ADD_SUMMARY.run(conn, blob=number, sealed=prepared.sealed_summary, sealed_verdict=sealed_verdict)
     return number
 
 
@@ -106,6 +115,18 @@ def _open(segments: Segments, seal: Seal, row: Any) -> bytes:
         return cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], row.name)
     except InvalidTag as problem:
         raise SealBroken from problem
+
+
+def verdict(conn: sa.Connection, seal: Seal, blob: int) -> bytes | None:
+    """What the door found out about a blob, as it was packed; None when nothing was asked. Raises `SealBroken`."""
+    row = conn.execute(
+        sa.select(schema.summary.c.sealed_verdict, schema.blob.c.name)
+        .join(schema.blob, schema.blob.c.blob == schema.summary.c.blob)
+        .where(schema.summary.c.blob == blob)
+    ).first()
+    if row is None or row.sealed_verdict is None:
+        return None
+    return seal.open(row.sealed_verdict, b"verdict" + row.name)
 
 
 def summaries(conn: sa.Connection, seal: Seal, wanted: list[int]) -> dict[int, Summary]:

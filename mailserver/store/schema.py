@@ -89,6 +89,7 @@ summary = sa.Table(
     metadata,
     _key("blob"),
     sa.Column("sealed", sa.LargeBinary, nullable=False),
+    sa.Column("sealed_verdict", sa.LargeBinary),
 )
 
 outbound = sa.Table(

@@ -89,6 +89,11 @@ class Store:
         with self.database.reading() as conn:
             return blobs.summaries(conn, self.seal, list(wanted))
 
+    def verdict(self, blob: int) -> bytes | None:
+        """What the door found out about a message, as it was packed; None when nothing was asked."""
+        with self.database.reading() as conn:
+            return blobs.verdict(conn, self.seal, blob)
+
     def content(self, blob: int) -> bytes:
         """The message's bytes as they came. Raises `LookupError`, `SealBroken`."""
         with self.database.reading() as conn:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from policy.rule import RULES
 from policy.rules import (
+    incoming_mail,
     issuing,
     metadata,
     numbering,
@@ -17,6 +18,7 @@ from policy.rules import (
 
 __all__ = [
     "RULES",
+    "incoming_mail",
     "issuing",
     "metadata",
     "numbering",

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -21,6 +22,7 @@ from policy.facts import (
     PacketFacts,
     Receiver,
     Recipient,
+    SenderFacts,
     SignatureFacts,
     Signer,
 )
@@ -141,7 +143,18 @@ def powers(power: Competence | None) -> DocumentFacts:
 
 GOOD: tuple[Facts, ...] = (DRAFT, ISSUED, SENT, RECEIVED, STATUS, MAIL)
 
+
 # rule → facts against it, with the severity it must have there
+def from_outside(**sender: Any) -> MailFacts:
+    known = {"author_domain": "dongnai.example", "proved": False, **sender}
+    return replace(MAIL, moment="receive", door="mx", sender_is_ours=False, sender_check=SenderFacts(**known))
+
+
+def troubled(*troubles: str) -> MailFacts:
+    file = Attachment("a.zip", "application/zip", troubles=tuple((one, f"a.zip/{one}") for one in troubles))
+    return replace(MAIL, attachments=(file,))
+
+
 AGAINST: dict[str, list[tuple[Facts, str]]] = {
     "R-SIG-01": [
         (signed(PERSON), "block"),
@@ -342,7 +355,34 @@ AGAINST: dict[str, list[tuple[Facts, str]]] = {
         (replace(MAIL, recipients=MAIL.recipients * 101), "block"),
         (replace(MAIL, sent_today=500), "block"),
     ],
+    "R-MAIL-11": [(from_outside(dmarc="fail", policy="reject"), "block")],
+    "R-MAIL-12": [
+        (from_outside(odd_label="cаmau"), "warn"),
+        (from_outside(author_domain=None, dmarc="permerror"), "warn"),
+    ],
+    "R-MAIL-13": [(from_outside(claims_ours=True), "warn")],
+    "R-MAIL-14": [
+        (troubled("program"), "block"),
+        (troubled("double-extension"), "block"),
+        (troubled("bomb"), "block"),
+        (troubled("encrypted", "program"), "block"),
+        (troubled("macros"), "warn"),
+        (troubled("encrypted"), "warn"),
+        (replace(troubled("program"), moment="receive", door="mx", sender_is_ours=False), "block"),
+    ],
 }
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        from_outside(),
+        from_outside(dmarc="fail", policy="quarantine"),
+        from_outside(dmarc="pass", proved=True, claims_ours=True),
+    ],
+)
+def test_what_comes_from_outside_and_is_not_forged_passes(facts: Facts) -> None:
+    assert judge(facts, BOOK).verdict == "pass"
 
 
 def said(rule_id: str, facts: Facts) -> str | None:

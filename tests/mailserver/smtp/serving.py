@@ -24,6 +24,7 @@ from cryptography.x509.oid import NameOID
 from config.settings import Installation as InstallationSettings
 from config.settings import Listen, Mail, Queue, Settings
 from mailserver.delivery import Delivery
+from mailserver.hygiene.screening import Screening, resolver_of, scanner_of
 from mailserver.smtp.server import SmtpServer
 from mailserver.store import Ref
 from policy.rulebook import load
@@ -148,8 +149,11 @@ def serving(
     settings = settings or settings_for(folder)
     settings = replace(settings, mail=replace(settings.mail, **mail))
     loop = Loop()
-    delivery = Delivery(province.store, province.accounts, load(), settings.mail.max_message_bytes)
-    server = SmtpServer(delivery, province.accounts, settings, certificate(folder))
+    delivery = Delivery(
+        province.store, province.accounts, load(), settings.mail.max_message_bytes, scanner_of(settings)
+    )
+    screening = Screening(province.store, province.accounts, settings, resolver_of(settings))
+    server = SmtpServer(delivery, province.accounts, settings, certificate(folder), screening=screening)
     loop.run(server.start())
     try:
         yield Serving(province, settings, delivery, server, loop, folder)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from flask import g
 
 from mailserver.accounts import Account
+from mailserver.hygiene import Verdict
 from mailserver.message import Address, Summary, fold_line
 from mailserver.store import ANSWERED, DRAFT, FLAGGED, SEEN, Row
 from webmail import frame, rights, shown
@@ -108,6 +109,12 @@ def letter(of: Place, uid: int) -> Letter:
     if not rows:
         raise NotThere
     return Letter(of, rows[0], frame.parts().store.summary(rows[0].blob))
+
+
+def verdict(of: Letter) -> Verdict | None:
+    """What the door found out about it; None when nothing was asked, or it was written here."""
+    packed = frame.parts().store.verdict(of.row.blob)
+    return Verdict.unpack(packed) if packed is not None else None
 
 
 def content(of: Letter) -> bytes:

@@ -229,6 +229,7 @@ def _letter_values(letter: Letter) -> dict[str, Any]:
         "both": both or wants_text,
         "files": reading.files(opened.summary),
         "secured": told(opened.verdict) if opened.verdict is not None else None,
+        "door": queries.verdict(letter),
     }
 
 

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Mail at the MX: what the DNS says of its sender decides where it goes, and is kept beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from config.settings import Dns, Hygiene
+from mailserver.hygiene import Verdict
+from tests.conftest import Province
+from tests.mailserver.dns.serving import Zone, serving_dns
+from tests.mailserver.senderauth.letters import LETTER, record, signed
+from tests.mailserver.senderauth.test_dkim import ED
+from tests.mailserver.smtp.serving import Serving, Talk, serving, settings_for
+
+HERE = "cv1@vpubnd.camau.example"
+ZONE: Zone = {
+    "dongnai.example": [("TXT", "v=spf1 ip4:192.0.2.1 -all")],
+    "_dmarc.dongnai.example": [("TXT", "v=DMARC1; p=reject")],
+    "s1._domainkey.dongnai.example": [("TXT", record(ED))],
+    "_dmarc.quan.example": [("TXT", "v=DMARC1; p=quarantine")],
+}
+Start = Callable[..., AbstractContextManager[Serving]]
+
+
+@pytest.fixture
+def start(small_province: Province, tmp_path: Path) -> Iterator[Start]:
+    """Serve with a DNS of our own, in which every client is a stranger."""
+    with serving_dns(ZONE) as dns:
+
+        def begin(**hygiene: object) -> AbstractContextManager[Serving]:
+            chosen = replace(
+                settings_for(tmp_path),
+                dns=Dns(enabled=True, servers=[dns.place], timeout=2.0),
+                hygiene=replace(Hygiene(), trusted_networks=[], **hygiene),  # type: ignore[arg-type]
+            )
+            return serving(small_province, tmp_path, chosen)
+
+        yield begin
+
+
+def give(server: Serving, letter: bytes, sender: str = "a@dongnai.example") -> str:
+    with Talk(server.mx) as talk:
+        talk.all("EHLO h.dongnai.example", f"MAIL FROM:<{sender}>", f"RCPT TO:<{HERE}>", "DATA")
+        talk.send(letter + b".\r\n")
+        return talk.reply()
+
+
+def verdict(server: Serving, box: str = "INBOX") -> Verdict:
+    store, account = server.province.store, server.province.people[HERE]
+    ref = store.find(account.ref, box)
+    assert ref is not None
+    packed = store.verdict(store.uid_map(ref)[-1].blob)
+    assert packed is not None
+    return Verdict.unpack(packed)
+
+
+def test_a_proved_sender(start: Start) -> None:
+    with start() as server:
+        assert give(server, signed(LETTER, ED)).startswith("250")
+        (stored,) = server.inbox(HERE)
+        assert stored.startswith(b"Authentication-Results: mail.camau.example;\r\n\tspf=fail")
+        assert b"dmarc=pass (p=reject) header.from=dongnai.example\r\n" in stored
+        assert stored.endswith(signed(LETTER, ED))
+        found = verdict(server)
+        assert (found.sender, found.author, found.dkim) == (
+            "proved",
+            "dongnai.example",
+            ("pass dongnai.example",),
+        )
+
+
+def test_a_forged_sender_is_refused_with_the_rule_and_the_remedy(start: Start) -> None:
+    with start() as server:
+        answer = give(server, LETTER)
+        assert answer.startswith("550")
+        assert "R-MAIL-11" in answer
+        assert "SPF" in answer
+        assert not server.inbox(HERE)
+
+
+def test_quarantine_is_the_junk_folder(start: Start) -> None:
+    with start() as server:
+        assert give(server, LETTER.replace(b"dongnai", b"quan")).startswith("250")
+        assert not server.inbox(HERE)
+        assert len(server.inbox(HERE, "Thư rác")) == 1
+        found = verdict(server, "Thư rác")
+        assert (found.sender, found.junk) == ("failed", "dmarc")
+
+
+def test_an_unproved_sender_is_taken_and_said(start: Start) -> None:
+    with start() as server:
+        assert give(server, LETTER.replace(b"dongnai", b"khac")).startswith("250")
+        assert verdict(server).sender == "unproved"
+
+
+def test_a_look_alike_and_our_own_name_are_warned_of(start: Start) -> None:
+    with start() as server:
+        give(server, LETTER.replace(b"dongnai.example", "cаmau.example".encode()))
+        assert [one.rule for one in verdict(server).notes] == ["R-MAIL-12"]
+        give(server, LETTER.replace(b"dongnai.example", b"vpubnd.camau.example"))
+        assert [one.rule for one in verdict(server).notes] == ["R-MAIL-13"]
+
+
+def test_a_dead_dns_defers_what_would_be_refused(start: Start) -> None:
+    with start() as server:
+        ZONE["dongnai.example"].append(("SERVFAIL", ""))
+        try:
+            answer = give(server, LETTER)
+        finally:
+            ZONE["dongnai.example"].pop()
+        assert answer.startswith("451")
+        assert not server.inbox(HERE)
+
+
+def test_the_verdict_is_sealed(start: Start, small_province: Province) -> None:
+    with start() as server:
+        give(server, signed(LETTER, ED))
+    raw = b"".join(one.read_bytes() for one in Path(server.folder).glob("congvan.db*"))
+    assert b"pass dongnai.example" not in raw
