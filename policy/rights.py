@@ -20,6 +20,7 @@ Act: TypeAlias = Literal[
     "mail.send",
     "registry.read",
     "registry.write",
+    "mailbox.share",
     "document.draft",
     "document.review",
     "document.approve",
@@ -48,6 +49,7 @@ _TABLE: dict[str, dict[str, tuple[str, ...]]] = {
     "mail.send": {"own": (*_PEOPLE, "registry", "system")},
     "registry.read": {"own": ("clerk", "registry"), "same-agency": ("clerk",)},
     "registry.write": {"own": ("clerk", "registry"), "same-agency": ("clerk",)},
+    "mailbox.share": {"own": (*_PEOPLE, "registry", "system"), "same-agency": ("clerk",)},
     "document.draft": {
         "own": ("civil-servant", "clerk", "leader", "system"),
         "same-agency": ("civil-servant", "clerk", "leader", "system"),

@@ -11,6 +11,7 @@ import json
 import secrets
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ from config.clock import now_us
 from config.database import Database
 from config.refusal import Refused
 from config.seal import Seal
-from mailserver.accounts import passwords, schema, throttling
+from mailserver.accounts import passwords, schema, scram, throttling
 from mailserver.accounts.model import Account, AccountRef, Agency, canonical, domain_of
 from policy.ledger.entries import record
 
@@ -147,7 +148,15 @@ class Accounts:
             told = json.loads(self.seal.open(row.sealed, _account_aad(ref)))
             home = agencies[row.agency]
             by_ref[ref] = Account(
-                ref, told["address"], told["name"], told["title"], row.role, home.code, home.name, row.state
+                ref,
+                told["address"],
+                told["name"],
+                told["title"],
+                row.role,
+                home.code,
+                home.name,
+                row.state,
+                frozenset(told.get("masked", ())),
             )
         codes = {one.old_code: one for one in agencies.values() if one.old_code}
         codes |= {one.code: one for one in agencies.values()}
@@ -170,15 +179,52 @@ class Accounts:
         call it in a thread.
         """
         kind = passwords.OWN if protocol == "web" else passwords.APP
+
+        def fits(stored: list[bytes]) -> bytes | None:
+            if not stored:
+                passwords.spend_the_time_of_a_check(kind, password)
+            return next((one for one in stored if passwords.matches(kind, one, password)), None)
+
+        return self._open(protocol, address, client, kind, fits, password)[0]
+
+    def authenticate_scram(
+        self, protocol: str, name: str, client: str, proof: scram.Proof
+    ) -> tuple[Account, bytes]:
+        """The account whose app password a SCRAM client has proven to know, and the server's last message.
+
+        Raises as `authenticate`.
+        """
+
+        def fits(stored: list[bytes]) -> bytes | None:
+            for one in stored or [bytes(112)]:
+                keys = passwords.scram_keys(one)
+                if keys is not None and proof.fits(keys):
+                    return one
+            return None
+
+        account, kept = self._open(protocol, name, client, passwords.APP, fits, proof.mark)
+        keys = passwords.scram_keys(kept)
+        assert keys is not None
+        return account, proof.answer(keys)
+
+    def _open(
+        self,
+        protocol: str,
+        address: str,
+        client: str,
+        kind: str,
+        fits: Callable[[list[bytes]], bytes | None],
+        guess: str,
+    ) -> tuple[Account, bytes]:
+        """The account and the kept secret that ``fits``; ``guess`` tells guesses apart for the throttle."""
         name = address.strip().lower()[:254]
         with self.database.reading() as conn:
             failed = throttling.check(conn, self.seal, name, client)
             found = self.by_address(name)
             stored = [] if found is None else self._secrets(conn, found.ref, kind)
-        if not stored:
-            passwords.spend_the_time_of_a_check(kind, password)
-        if found is None or not any(passwords.matches(kind, one, password) for one in stored):
-            self.database.write(lambda conn: self._refuse(conn, protocol, name, client, password))
+        kept = fits(stored)
+        if found is None or kept is None:
+            self.database.write(lambda conn: self._refuse(conn, protocol, name, client, guess))
             raise BadCredentials
         if found.state != "active":
             raise Refused(
@@ -188,7 +234,7 @@ class Accounts:
             )
         if failed:
             self.database.write(lambda conn: throttling.forgive(conn, self.seal, name, client))
-        return found
+        return found, kept
 
     def _secrets(self, conn: sa.Connection, ref: AccountRef, kind: str) -> list[bytes]:
         table = schema.credential

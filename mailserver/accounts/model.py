@@ -53,7 +53,10 @@ class Agency:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A person's account, or an agency's registry mailbox. ``address`` is as `canonical` writes it."""
+    """A person's account, or an agency's registry mailbox. ``address`` is as `canonical` writes it.
+
+    ``masked``: IMAP capabilities, upper case, that are not offered to its mail programs.
+    """
 
     ref: AccountRef
     address: str
@@ -63,6 +66,7 @@ class Account:
     agency_code: str
     agency_name: str
     state: str = "active"
+    masked: frozenset[str] = frozenset()
 
     @property
     def agency(self) -> int:

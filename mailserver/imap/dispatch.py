@@ -17,8 +17,9 @@ async def execute(session: Session, command: Command) -> None:
         is_idle_over = waiting.verb == "IDLE" and command.fragments[0].strip().upper() != b"DONE"
         try:
             line = await waiting.take(command.fragments[0])
-            await session.tell(expunge=True)
-            session.write(b"%b OK %b\r\n" % (waiting.tag, line))
+            if line is not None:
+                await session.tell(expunge=True)
+                session.write(b"%b OK %b\r\n" % (waiting.tag, line))
         except ConnectionError:
             raise
         except Exception as error:
@@ -26,6 +27,7 @@ async def execute(session: Session, command: Command) -> None:
         if not is_idle_over:
             return
     cursor = Cursor(command)
+    cursor.utf8 = session.utf8_names
     tag, verb = b"*", "?"
     try:
         tag = session.tag = cursor.tag()

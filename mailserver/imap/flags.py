@@ -60,9 +60,12 @@ class FlagWords:
         """Every flag and keyword of the mailbox, for the FLAGS response."""
         return ("(" + " ".join([*SYSTEM, *self.keywords.values()]) + ")").encode()
 
-    def permanent(self) -> bytes:
-        """The same with ``\\*``: new keywords may be made."""
-        return ("(" + " ".join([*SYSTEM, *self.keywords.values(), "\\*"]) + ")").encode()
+    def permanent(self, allowed: int = -1) -> bytes:
+        """Those that may be changed; with ``\\*`` when new keywords may be made."""
+        names = [name for name, bit in SYSTEM.items() if allowed & bit]
+        if allowed & ~_ALL_SYSTEM:
+            names += [*self.keywords.values(), "\\*"]
+        return ("(" + " ".join(names) + ")").encode()
 
     def bit(self, keyword: str) -> int | None:
         """The bit of a keyword in any case, None when the mailbox does not have it."""

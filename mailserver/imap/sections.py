@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+import binascii
 import re
 from functools import lru_cache
 
 from mailserver.imap.grammar.fetching import Section
+from mailserver.imap.replies import No
 from mailserver.message import Summary
 from mailserver.message.structure import header_end, is_trace
 
 _FIELD = re.compile(rb"([^\s:]+)[ \t]*+:[^\n]*+(?:\n[ \t][^\n]*+)*+(?:\n|\Z)")
+_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]|=.*\Z", re.DOTALL)
 _LINE = re.compile(rb"[^\n]*+(?:\n|\Z)")
 
 
@@ -57,6 +60,40 @@ def extract(data: bytes, summary: Summary | None, section: Section) -> bytes | N
     if not part.is_message:
         return None
     return _of_message(data, part.body_start, part.body_end, section)
+
+
+def decoded(data: bytes, summary: Summary | None, path: str) -> bytes | None:
+    """The octets of a part without its transfer encoding (RFC 3516 §4.2), None where there is no such part.
+
+    Raises `UnknownEncoding`. Wrong base64 and quoted-printable is read as far as it goes.
+    """
+    if not path:
+        return data
+    part = summary.part(path) if summary is not None else None
+    if part is None:
+        return None
+    body = data[part.body_start : part.body_end]
+    encoding = part.encoding.lower()
+    if encoding == "base64":
+        letters = _NOT_BASE64.sub(b"", body)
+        letters = letters[:-1] if len(letters) % 4 == 1 else letters + b"=" * (-len(letters) % 4)
+        return binascii.a2b_base64(letters)
+    if encoding == "quoted-printable":
+        return binascii.a2b_qp(body)
+    if encoding in ("", "7bit", "8bit", "binary"):
+        return body
+    raise UnknownEncoding
+
+
+class UnknownEncoding(No):
+    """A part in an encoding that nobody here can take off."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "UNKNOWN-CTE",
+            "Phần thư này dùng kiểu mã hóa không biết.",
+            "This part has a transfer encoding that is not known.",
+        )
 
 
 def _of_message(data: bytes, start: int, end: int, section: Section) -> bytes:

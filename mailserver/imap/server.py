@@ -18,6 +18,7 @@ from config.refusal import Refused
 from config.settings import Settings
 from mailserver.accounts import Accounts
 from mailserver.imap.commands.capability import capabilities
+from mailserver.imap.deflate import Deflate
 from mailserver.imap.dispatch import execute
 from mailserver.imap.grammar.assembling import Assembler, Command, Continue, Overrun, TooBig
 from mailserver.imap.naming import SharedWith, registry_of_clerk
@@ -35,6 +36,7 @@ _COMMANDS_BEFORE = 50
 _SWEEP_S = 15.0
 _BEFORE_S, _AUTOLOGOUT_S, _STILL_HERE_S, _STUCK_S = 60.0, 30 * 60.0, 9.5 * 60.0, 300.0
 _BACKLOG = 512
+_MULTIAPPEND = 2  # times the largest message may come in one APPEND (RFC 3502)
 
 
 class ImapServer:
@@ -140,6 +142,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_assembler",
         "_commands",
+        "_deflate",
         "_ended",
         "_heard",
         "_loop",
@@ -166,14 +169,17 @@ class Connection(asyncio.Protocol):
         self._watched: Ref | None = None
         self._heard = self._told = self._loop.time()
         self._commands = 0
+        self._deflate: Deflate | None = None
         self.task: asyncio.Task[None] | None = None
         self.session = Session(server.services, self, "", tls=tls, can_tls=server.tls is not None)
 
-    def _literal_limit(self, verb: bytes) -> int:
+    def _literal_limit(self, verb: bytes) -> tuple[int, int]:
         if self.session.account is None:
-            return _LITERALS_BEFORE
+            return _LITERALS_BEFORE, _LITERALS_BEFORE
         services = self._server.services
-        return services.append_limit if verb == b"APPEND" else services.max_literal
+        if verb == b"APPEND":
+            return services.append_limit, _MULTIAPPEND * services.append_limit
+        return services.max_literal, services.max_literal
 
     # --- the transport's calls
 
@@ -203,10 +209,15 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take octets; begin to work unless a command is at work already."""
         self._heard = self._loop.time()
-        self._assembler.feed(data)
+        held = 0
+        if self._deflate is None:
+            self._assembler.feed(data)
+        else:
+            self._deflate.take(data)
+            held = self._deflate.held
         if self.task is None:
             self.task = self._loop.create_task(self._work())
-        elif self._transport is not None and self._assembler.held > _HELD:
+        elif self._transport is not None and self._assembler.held + held > _HELD:
             self._transport.pause_reading()
 
     def eof_received(self) -> bool:
@@ -240,7 +251,7 @@ class Connection(asyncio.Protocol):
         """Hand octets to the network."""
         if self._transport is not None:
             self._told = self._loop.time()
-            self._transport.write(data)
+            self._transport.write(data if self._deflate is None else self._deflate.deflate(data))
 
     async def drained(self) -> None:
         """Return when the client has read enough."""
@@ -267,6 +278,9 @@ class Connection(asyncio.Protocol):
                 await self._tell_idler()
             while self._transport is not None and not self._transport.is_closing():
                 event = self._assembler.next()
+                while event is None and self._deflate is not None and (more := self._deflate.inflate()):
+                    self._assembler.feed(more)
+                    event = self._assembler.next()
                 if event is None:
                     if self._ended:
                         self._transport.close()
@@ -303,6 +317,10 @@ class Connection(asyncio.Protocol):
         session.flush()
         if session.start_tls:
             await self._start_tls()
+        elif session.start_deflate:
+            session.start_deflate, session.deflating = False, True
+            self._assembler.discard()
+            self._deflate = Deflate()
         elif session.closing and self._transport is not None:
             self._transport.close()
         await self.drained()

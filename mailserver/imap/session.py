@@ -17,7 +17,8 @@ from config.settings import Settings
 from mailserver.accounts import Account, AccountRef, Accounts
 from mailserver.imap.grammar.lexer import Syntax
 from mailserver.imap.grammar.sequences import write_set
-from mailserver.imap.naming import Names, SharedWith
+from mailserver.imap.naming import Names, NotAllowed, SharedWith
+from mailserver.imap.pages import Pages
 from mailserver.imap.replies import No
 from mailserver.imap.view import FEW, View
 from mailserver.search.searching import Searches
@@ -54,6 +55,7 @@ class Services:
     searching: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
     sessions: Counter[AccountRef] = field(default_factory=Counter)
     sessions_per_account: int = 100
+    pages: Pages = field(default_factory=Pages)
 
     @property
     def append_limit(self) -> int:
@@ -63,11 +65,11 @@ class Services:
 
 @dataclass(slots=True)
 class Awaiting:
-    """A command that goes on with the client's next line (AUTHENTICATE, IDLE)."""
+    """A command that goes on with the client's next line (AUTHENTICATE, IDLE); None when with one more."""
 
     tag: bytes
     verb: str
-    take: Callable[[bytes], Awaitable[bytes]]
+    take: Callable[[bytes], Awaitable[bytes | None]]
 
 
 class Session:
@@ -83,14 +85,18 @@ class Session:
         "client",
         "closing",
         "condstore",
+        "deflating",
         "failures",
         "idling",
         "output",
         "qresync",
+        "rev2",
         "services",
+        "start_deflate",
         "start_tls",
         "tag",
         "tls",
+        "utf8",
         "view",
     )
 
@@ -104,6 +110,10 @@ class Session:
         self.view: View | None = None
         self.condstore = False
         self.qresync = False
+        self.rev2 = False
+        self.utf8 = False
+        self.start_deflate = False
+        self.deflating = False
         self.awaiting: Awaiting | None = None
         self.idling = False
         self.closing = False
@@ -133,7 +143,8 @@ class Session:
             )
         sessions[account.ref] += 1
         self.account = account
-        self._names = Names(self.services.store, account, self.services.shared)
+        services = self.services
+        self._names = Names(services.store, services.accounts, account, services.shared)
 
     def ended(self) -> None:
         """The connection is gone."""
@@ -141,6 +152,18 @@ class Session:
         if self.account is not None:
             self.services.sessions[self.account.ref] -= 1
             self.account = None
+
+    @property
+    def person(self) -> Account:
+        """Who is signed in. Raises `Syntax` before that."""
+        if self.account is None:
+            raise Syntax("Please sign in first")
+        return self.account
+
+    @property
+    def utf8_names(self) -> bool:
+        """Whether mailbox names travel as UTF-8 (RFC 9051 §5.1, RFC 6855 §3)."""
+        return self.rev2 or self.utf8
 
     @property
     def names(self) -> Names:
@@ -156,11 +179,13 @@ class Session:
             raise Syntax("No mailbox is selected")
         return self.view
 
-    def writable(self) -> View:
-        """The selected mailbox, opened for writing. Raises `No`."""
+    def writable(self, right: str = "") -> View:
+        """The selected mailbox, opened for writing. Raises `No`, also when a letter of ``right`` is missing."""
         view = self.selected
         if view.readonly:
             raise No("READ-ONLY", "Hộp thư đang mở chỉ để đọc.", "The mailbox is open for reading only.")
+        if any(one not in view.rights for one in right):
+            raise NotAllowed(right)
         return view
 
     # --- output
@@ -196,8 +221,18 @@ class Session:
 
     async def refresh(self) -> None:
         """Take in what others did to the selected mailbox, and tell all but expunges."""
-        if self.view is not None and await self.absorb():
-            await self.tell(expunge=False)
+        if self.view is not None:
+            self._look_at_rights(self.view)
+            if await self.absorb():
+                await self.tell(expunge=False)
+
+    def _look_at_rights(self, view: View) -> None:
+        """What was taken back from a session counts from its next command on. Raises `NotAllowed`."""
+        if self.account is not None and view.owner != self.account.ref:
+            view.rights = self.names.rights(view.ref, view.owner)
+            if "r" not in view.rights:
+                self.select(None)
+                raise NotAllowed("r")
 
     async def absorb(self) -> bool:
         """Take in what happened to the selected mailbox, much of it in a thread; returns whether anything did."""
@@ -248,7 +283,7 @@ class Session:
         view = self.view
         if view is not None and view.exists != view.told:
             view.told = view.exists
-            self.write(b"* %d EXISTS\r\n* 0 RECENT\r\n" % view.exists)
+            self.write(b"* %d EXISTS\r\n%b" % (view.exists, b"" if self.rev2 else b"* 0 RECENT\r\n"))
 
     async def tell_many_flags(self, positions: list[int]) -> None:
         """`tell_flags` in pieces, so that others have their turn."""

@@ -24,10 +24,12 @@ FEW = 200
 class View:
     """The selected mailbox of one session. ``exists`` counts what the client was told of or will be next."""
 
-    def __init__(self, store: Store, mailbox: Mailbox, name: str, *, readonly: bool) -> None:
+    def __init__(self, store: Store, mailbox: Mailbox, name: str, rights: str, *, readonly: bool) -> None:
         self.store = store
         self.ref: Ref = mailbox.ref
         self.name = name
+        self.owner = mailbox.owner
+        self.rights = rights
         self.readonly = readonly
         self.uidvalidity = mailbox.uidvalidity
         self.modseq = mailbox.highestmodseq

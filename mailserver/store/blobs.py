@@ -103,10 +103,17 @@ def content(conn: sa.Connection, segments: Segments, seal: Seal, blob: int) -> b
     row: Any = _PLACE.first(conn, wanted=blob)
     if row is None:
         raise LookupError(f"no blob {blob}")
-    return _open(segments, seal, row)
+    return opened(segments, seal, row)
 
 
-def _open(segments: Segments, seal: Seal, row: Any) -> bytes:
+def places(conn: sa.Connection, wanted: set[int]) -> dict[int, Any]:
+    """Where several blobs lie, by blob; missing ones are left out."""
+    table = schema.blob
+    return {row.blob: row for row in conn.execute(sa.select(table).where(table.c.blob.in_(wanted)))}
+
+
+def opened(segments: Segments, seal: Seal, row: Any) -> bytes:
+    """The bytes that lie where a row of `places` says. Raises `SealBroken`."""
     sealed = segments.read(row.segment, row.offset, row.length)
     if len(sealed) != row.length:
         raise SealBroken

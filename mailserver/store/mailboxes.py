@@ -104,7 +104,7 @@ def delete(conn: sa.Connection, ref: Ref) -> None:
     )
     for row in held.all():
         refer(conn, row.blob, -row.n)
-    for other in (table, schema.change, schema.keyword, schema.mailbox, schema.follower):
+    for other in (table, schema.change, schema.keyword, schema.mailbox, schema.follower, schema.grant):
         conn.execute(sa.delete(other).where(other.c.agency == ref.agency, other.c.mailbox == ref.mailbox))
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from config.clock import now_us
 from config.statement import Statement, insert
 from mailserver.store import schema
 from mailserver.store.blobs import refer
@@ -67,6 +68,7 @@ def put_all(conn: sa.Connection, new: Sequence[Put]) -> list[int | None]:
     uids: list[int | None] = []
     added: list[dict[str, int]] = []
     changes: list[dict[str, int | str]] = []
+    now = now_us()
     for one in new:
         row = _TAKE_UID.row(
             conn,
@@ -89,6 +91,7 @@ def put_all(conn: sa.Connection, new: Sequence[Put]) -> list[int | None]:
                 "flags": one.flags,
                 "internaldate_us": one.internaldate_us,
                 "size": one.size,
+                "savedate_us": now,
             }
         )
         changes.append({**where, "first_uid": uid, "last_uid": uid, "kind": "n", "mask": 0})
@@ -130,6 +133,15 @@ def newest(conn: sa.Connection, ref: Ref, count: int, before: int | None = None)
     if before is not None:
         query = query.where(table.c.uid < before)
     return [Row(*row) for row in conn.execute(query)]
+
+
+def count_flagged(conn: sa.Connection, ref: Ref, mask: int) -> int:
+    """How many messages have a flag of ``mask``."""
+    table = schema.message
+    query = sa.select(sa.func.count()).where(
+        table.c.agency == ref.agency, table.c.mailbox == ref.mailbox, table.c.flags.bitwise_and(mask) != 0
+    )
+    return int(conn.execute(query).scalar() or 0)
 
 
 def changes(conn: sa.Connection, ref: Ref, since: int) -> list[Change]:
@@ -264,7 +276,7 @@ def _copy(conn: sa.Connection, chosen: list[Row], target: Ref, refs: int) -> lis
     ).first()
     if row is None:
         raise NoSuchMailbox
-    first = int(row.uidnext) - count
+    first, now = int(row.uidnext) - count, now_us()
     conn.execute(
         sa.insert(schema.message),
         [
@@ -277,6 +289,7 @@ def _copy(conn: sa.Connection, chosen: list[Row], target: Ref, refs: int) -> lis
                 "flags": one.flags & 0xFF,
                 "internaldate_us": one.internaldate_us,
                 "size": one.size,
+                "savedate_us": now,
             }
             for position, one in enumerate(chosen)
         ],

@@ -45,6 +45,18 @@ keyword = sa.Table(
     sa.Column("sealed_name", sa.LargeBinary, nullable=False),
 )
 
+grant = sa.Table(
+    "mailbox_grant",
+    metadata,
+    _key("agency"),
+    _key("mailbox"),
+    _key("to_agency"),
+    _key("to_account"),
+    sa.Column("rights", sa.String(20), nullable=False),
+    sa.Index("mailbox_grant_to", "to_agency", "to_account"),
+)
+"""Rights of others in a mailbox (RFC 4314 §2.1); 0, 0 is anyone of the installation."""
+
 message = sa.Table(
     "message",
     metadata,
@@ -56,6 +68,7 @@ message = sa.Table(
     sa.Column("flags", sa.BigInteger, nullable=False),
     sa.Column("internaldate_us", sa.BigInteger, nullable=False),
     sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("savedate_us", sa.BigInteger),
     sqlite_with_rowid=False,
 )
 

@@ -15,9 +15,12 @@ from config.seal import Seal
 from config.wake import Wake
 from mailserver.accounts.model import AccountRef
 from mailserver.message import Summary
-from mailserver.store import blobs, mailboxes, messages
+from mailserver.store import blobs, grants, listing, mailboxes, messages
+from mailserver.store.grants import Grant
+from mailserver.store.listing import Listed
 from mailserver.store.model import DELETED, Change, Mailbox, Ref, Row
 from mailserver.store.segments import Segments
+from policy.ledger.entries import record
 
 T = TypeVar("T")
 
@@ -75,10 +78,25 @@ class Store:
         with self.database.reading() as conn:
             return messages.newest(conn, ref, count, before)
 
+    def count_flagged(self, ref: Ref, mask: int) -> int:
+        """How many messages of a mailbox have a flag of ``mask``; counted row by row."""
+        with self.database.reading() as conn:
+            return messages.count_flagged(conn, ref, mask)
+
     def changes(self, ref: Ref, since: int) -> list[Change]:
         """What happened in the mailbox after modseq ``since``."""
         with self.database.reading() as conn:
             return messages.changes(conn, ref, since)
+
+    def listed(self, ref: Ref, first: int, last: int, *, summaries: bool) -> list[Listed]:
+        """The messages with UIDs in a closed range, with their summaries when asked."""
+        with self.database.reading() as conn:
+            return list(listing.listed(conn, self.seal, ref, first, last, summaries=summaries))
+
+    def marks(self, ref: Ref, first: int = 1, last: int = 2**32) -> list[tuple[int, int, int]]:
+        """(UID, flags, modseq) of the messages with UIDs in a closed range."""
+        with self.database.reading() as conn:
+            return listing.marks(conn, ref, first, last)
 
     def summary(self, blob: int) -> Summary:
         """The stored summary of a message. Raises `LookupError`."""
@@ -99,6 +117,27 @@ class Store:
         with self.database.reading() as conn:
             return blobs.content(conn, self.segments, self.seal, blob)
 
+    def grants(self, ref: Ref) -> dict[AccountRef, str]:
+        """The rights of others in a mailbox."""
+        with self.database.reading() as conn:
+            return grants.of(conn, ref)
+
+    def granted_to(self, who: AccountRef) -> list[Grant]:
+        """What others let an account use."""
+        with self.database.reading() as conn:
+            return grants.to(conn, who)
+
+    def contents(self, wanted: Iterable[int]) -> Callable[[int], bytes]:
+        """The places of several blobs looked up at once; the function reads one. It raises as `content`."""
+        with self.database.reading() as conn:
+            places = blobs.places(conn, set(wanted))
+
+        def read(blob: int) -> bytes:
+            place = places.get(blob)
+            return self.content(blob) if place is None else blobs.opened(self.segments, self.seal, place)
+
+        return read
+
     # --- writes
 
     async def append(self, ref: Ref, data: bytes, flags: int, internaldate_us: int) -> int:
@@ -110,6 +149,26 @@ class Store:
             uid = messages.put(conn, messages.Put(ref, blob, flags, internaldate_us, prepared.size))
             self.woken(conn, ref)
             return uid
+
+        return await self.database.commit(job)
+
+    async def append_many(self, ref: Ref, wanted: Sequence[tuple[bytes, int, int]]) -> list[int]:
+        """Put messages (bytes, flags, µs) into a mailbox, all or none (RFC 3502 §6.3.11); returns their UIDs."""
+        prepared = [
+            (await asyncio.to_thread(blobs.prepare, self.seal, data), flags, moment)
+            for data, flags, moment in wanted
+        ]
+
+        def job(conn: sa.Connection) -> list[int]:
+            uids = [
+                messages.put(
+                    conn,
+                    messages.Put(ref, blobs.put(conn, self.segments, one, 1), flags, moment, one.size),
+                )
+                for one, flags, moment in prepared
+            ]
+            self.woken(conn, ref)
+            return uids
 
         return await self.database.commit(job)
 
@@ -180,6 +239,27 @@ class Store:
     async def create(self, owner: AccountRef, name: str, use: str | None = None) -> Ref:
         """Make a mailbox."""
         return await self._write(lambda conn: mailboxes.create(conn, self.seal, owner, name, use))
+
+    async def create_below(self, parent: Mailbox, name: str) -> Ref:
+        """Make a mailbox below another one, shared with the same people."""
+
+        def job(conn: sa.Connection) -> Ref:
+            ref = mailboxes.create(conn, self.seal, parent.owner, name)
+            grants.inherit(conn, parent, ref)
+            return ref
+
+        return await self._write(job)
+
+    async def grant(self, mailbox: Mailbox, to: AccountRef, rights: str, by: str, name: str) -> None:
+        """Give ``to`` exactly these rights; ``by`` and ``name`` are the addresses for the ledger."""
+
+        def job(conn: sa.Connection) -> None:
+            mailboxes.lock(conn, mailbox.ref)
+            grants.put(conn, mailbox.ref, to, rights)
+            record(conn, self.seal, "mailbox.shared", name, {"by": by, "rights": rights})
+            self.woken(conn, mailbox.ref)
+
+        await self._write(job)
 
     async def delete(self, ref: Ref) -> None:
         """Remove a mailbox and what is in it."""

@@ -1,26 +1,71 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""CAPABILITY (RFC 9051 §6.1.1)."""
+"""CAPABILITY (RFC 9051 §6.1.1), less what the officer masked for the account (`congvan account capabilities`)."""
 
 from __future__ import annotations
 
 from mailserver.imap.grammar.lexer import Cursor
 from mailserver.imap.session import Session
 
-_ALWAYS = (
-    b"IMAP4rev1 SASL-IR LITERAL+ ID ENABLE IDLE NAMESPACE CHILDREN UIDPLUS UNSELECT MOVE SPECIAL-USE"
-    b" CREATE-SPECIAL-USE LIST-EXTENDED LIST-STATUS STATUS=SIZE CONDSTORE QRESYNC PREVIEW"
-    b" ESEARCH SEARCHRES WITHIN SEARCH=FUZZY SORT SORT=DISPLAY ESORT THREAD=ORDEREDSUBJECT THREAD=REFERENCES"
-)
+_ALWAYS = [
+    "IMAP4rev1",
+    "IMAP4rev2",
+    "SASL-IR",
+    "LITERAL+",
+    "ID",
+    "ENABLE",
+    "IDLE",
+    "NAMESPACE",
+    "CHILDREN",
+    "UIDPLUS",
+    "UNSELECT",
+    "MOVE",
+    "SPECIAL-USE",
+    "CREATE-SPECIAL-USE",
+    "LIST-EXTENDED",
+    "LIST-STATUS",
+    "LIST-MYRIGHTS",
+    "STATUS=SIZE",
+    "ESEARCH",
+    "SEARCHRES",
+    "WITHIN",
+    "SEARCH=FUZZY",
+    "SORT",
+    "SORT=DISPLAY",
+    "ESORT",
+    "THREAD=ORDEREDSUBJECT",
+    "THREAD=REFERENCES",
+    "CONDSTORE",
+    "QRESYNC",
+    "PREVIEW",
+    "MULTIAPPEND",
+    "BINARY",
+    "ACL",
+    "RIGHTS=kxte",
+    "OBJECTID",
+    "COMPRESS=DEFLATE",
+    "UTF8=ACCEPT",
+    "XLIST",
+]
 
 
 def capabilities(session: Session) -> bytes:
     """What this connection can do now; only what is complete is named."""
-    words = [_ALWAYS, b"APPENDLIMIT=%d" % session.services.append_limit]
+    words = [one for one in _ALWAYS if offered(session, one)]
+    if "LITERAL+" not in words:
+        words.append("LITERAL-")
+    words.append(f"APPENDLIMIT={session.services.append_limit}")
     if session.account is None:
         if session.can_tls and not session.tls:
-            words.append(b"STARTTLS")
-        words.append(b"AUTH=PLAIN" if session.may_sign_in else b"LOGINDISABLED")
-    return b" ".join(words)
+            words.append("STARTTLS")
+        words += ["AUTH=PLAIN", "AUTH=SCRAM-SHA-256"] if session.may_sign_in else ["LOGINDISABLED"]
+    return " ".join(words).encode()
+
+
+def offered(session: Session, word: str) -> bool:
+    """Whether an extension is offered to the account; nothing is masked before signing in."""
+    if word.upper() == "COMPRESS=DEFLATE" and session.deflating:
+        return False
+    return session.account is None or word.upper() not in session.account.masked
 
 
 async def run(session: Session, cursor: Cursor) -> bytes:

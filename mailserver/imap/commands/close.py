@@ -11,7 +11,7 @@ async def run(session: Session, cursor: Cursor) -> bytes:
     """Expunge and leave the mailbox."""
     cursor.end()
     view = session.selected
-    if not view.readonly:
+    if not view.readonly and "e" in view.rights:
         await session.services.store.expunge(view.ref)
     session.select(None)
     return b"Closed"

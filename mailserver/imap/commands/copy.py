@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from mailserver.imap.commands.append import judge_copies
 from mailserver.imap.grammar.lexer import Cursor
 from mailserver.imap.grammar.sequences import write_set
+from mailserver.imap.naming import require
 from mailserver.imap.replies import No
+from mailserver.imap.rights import flag_mask
 from mailserver.imap.session import Session
 from mailserver.imap.view import View
 from mailserver.store import Mailbox
@@ -15,20 +19,29 @@ from mailserver.store.mailboxes import NoSuchMailbox
 _KEYWORDS = ~0xFF
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where messages go, and the session's rights there."""
+
+    mailbox: Mailbox
+    rights: str
+
+
 async def run(session: Session, cursor: Cursor, uid: bool = False) -> bytes:
     """Copy messages into another mailbox."""
     view = session.selected
     uids, target = await arguments(session, cursor, uid=uid)
     words = keywords_of(view, uids)
-    pairs = await session.services.store.copy(view.ref, uids, target.ref)
+    pairs = await session.services.store.copy(view.ref, uids, target.mailbox.ref)
+    await limit_flags(session, pairs, target)
     await keep_keywords(session, words, pairs, target)
-    if target.ref == view.ref:
+    if target.mailbox.ref == view.ref:
         await session.absorb()
         await session.tell(expunge=False)
-    return copyuid(target, pairs) + b"Copied"
+    return copyuid(target.mailbox, pairs) + b"Copied"
 
 
-async def arguments(session: Session, cursor: Cursor, *, uid: bool) -> tuple[list[int], Mailbox]:
+async def arguments(session: Session, cursor: Cursor, *, uid: bool) -> tuple[list[int], Target]:
     """The UIDs and the target of COPY and MOVE. Raises `No` [TRYCREATE] when there is no such mailbox."""
     view = session.selected
     cursor.space()
@@ -40,13 +53,16 @@ async def arguments(session: Session, cursor: Cursor, *, uid: bool) -> tuple[lis
     chosen = [uids[at] for span in wanted.positions(uids, uid=uid) for at in span]
     chosen = [one for one in chosen if one not in view.gone]
     try:
-        target = session.names.mailbox(name)
+        place = session.names.place(name)
+        target = session.services.store.mailbox(place.ref) if place.ref is not None else None
+        if target is None:
+            raise NoSuchMailbox
     except NoSuchMailbox as problem:
         raise No("TRYCREATE", problem.vi, problem.en) from problem
-    source = session.services.store.mailbox(view.ref)
-    if session.names.place(name).shared and source is not None and source.owner != target.owner:
+    require(place, "i")
+    if place.shared and view.owner != target.owner:
         await judge_copies(session, view.ref, chosen, target)
-    return chosen, target
+    return chosen, Target(target, place.rights)
 
 
 def copyuid(target: Mailbox, pairs: list[tuple[int, int]]) -> bytes:
@@ -71,12 +87,23 @@ def keywords_of(view: View, uids: list[int]) -> dict[str, list[int]]:
 
 
 async def keep_keywords(
-    session: Session, words: dict[str, list[int]], pairs: list[tuple[int, int]], target: Mailbox
+    session: Session, words: dict[str, list[int]], pairs: list[tuple[int, int]], target: Target
 ) -> None:
     """Give the copies the keywords of their originals (RFC 9051 §6.4.7: flags are kept)."""
+    if "w" not in target.rights:
+        return
     copies = dict(pairs)
+    ref = target.mailbox.ref
     store = session.services.store
     for name, uids in words.items():
         new = [copies[uid] for uid in uids if uid in copies]
         if new:
-            await store.set_flags(target.ref, new, "add", 1 << await store.keyword(target.ref, name))
+            await store.set_flags(ref, new, "add", 1 << await store.keyword(ref, name))
+
+
+async def limit_flags(session: Session, pairs: list[tuple[int, int]], target: Target) -> None:
+    """Take from the copies the system flags the session may not set where they are now (RFC 4314 §4)."""
+    away = ~flag_mask(target.rights) & 0xFF
+    copies = [new for _, new in pairs] if away else []
+    if copies:
+        await session.services.store.set_flags(target.mailbox.ref, copies, "remove", away)

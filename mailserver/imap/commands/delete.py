@@ -17,7 +17,7 @@ async def run(session: Session, cursor: Cursor) -> bytes:
     place = session.names.place(name)
     if place.name == INBOX:
         raise No("CANNOT", "Không thể xóa hộp thư đến.", "The inbox can't be deleted.")
-    ref = session.names.ref(name)
+    ref = session.names.ref(name, "x")
     if session.view is not None and session.view.ref == ref:
         session.select(None)
         session.untagged(b"OK [CLOSED] The mailbox is closed")

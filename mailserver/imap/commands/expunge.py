@@ -14,7 +14,7 @@ async def run(session: Session, cursor: Cursor, uid: bool = False) -> bytes:
         cursor.space()
         wanted = cursor.sequence_set()
     cursor.end()
-    view = session.writable()
+    view = session.writable("e")
     await session.loaded()
     if wanted is None:
         await session.services.store.expunge(view.ref)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""LIST (RFC 9051 §6.3.9, RFC 5258, RFC 5819, RFC 6154) and XLIST, which old Outlook asks (Q18)."""
+"""LIST (RFC 9051 §6.3.9, RFC 5258 §3, RFC 5819 §2, RFC 6154 §2, RFC 8440 §3) and XLIST, which old Outlook asks (Q18)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mailserver.imap.commands.myrights import line as rights_line
 from mailserver.imap.commands.status import parse_items, status_items
 from mailserver.imap.grammar import strings
 from mailserver.imap.grammar.lexer import Cursor, Syntax
@@ -15,7 +16,7 @@ from mailserver.imap.naming import SEPARATOR, Named
 from mailserver.imap.session import Session
 
 _SELECTION = frozenset({"SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"})
-_RETURN = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE"})
+_RETURN = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "MYRIGHTS"})
 _MOST_PATTERNS = 50
 _FEW_WILDCARDS = 2
 
@@ -42,7 +43,7 @@ async def run(session: Session, cursor: Cursor) -> bytes:
         if "RECURSIVEMATCH" in options.selection and not options.selection - {"RECURSIVEMATCH", "REMOTE"}:
             raise Syntax("RECURSIVEMATCH needs another selection option")
         cursor.space()
-    reference = decode_name(cursor.astring())
+    reference = decode_name(cursor.astring(), utf8=session.utf8_names)
     cursor.space()
     patterns = _patterns(cursor, options)
     if cursor.try_space() and not cursor.at_end():
@@ -60,7 +61,7 @@ async def run(session: Session, cursor: Cursor) -> bytes:
 async def run_xlist(session: Session, cursor: Cursor) -> bytes:
     """XLIST: LIST with the special uses, under its own name."""
     cursor.space()
-    reference = decode_name(cursor.astring())
+    reference = decode_name(cursor.astring(), utf8=session.utf8_names)
     cursor.space()
     pattern = cursor.list_mailbox()
     cursor.end()
@@ -109,7 +110,7 @@ def lines(
     every = session.names.all()
     parents = {one.name.rpartition(SEPARATOR)[0] for one in every}
     matches = matcher([reference + one for one in patterns])
-    below = _subscribed_parents(every) if "RECURSIVEMATCH" in options.selection else frozenset()
+    below = _parents_of_chosen(every, options) if "RECURSIVEMATCH" in options.selection else frozenset()
     out: list[bytes] = []
     for one in every:
         if not matches(one.name):
@@ -117,10 +118,16 @@ def lines(
         chosen = _chosen(one, options.selection)
         if not chosen and one.name not in below:
             continue
-        out.append(_line(one, verb, options, has_children=one.name in parents, above=one.name in below))
-        if options.status and one.mailbox is not None:
+        name = strings.mailbox(one.name, utf8=session.utf8_names)
+        has_children, above = one.name in parents, one.name in below
+        out.append(_line(one, verb, options, name, has_children=has_children, above=above))
+        if one.mailbox is None:
+            continue
+        if "MYRIGHTS" in options.returns:
+            out.append(rights_line(session, one.name, one.rights))
+        if options.status and "r" in one.rights:
             items = status_items(session, one.mailbox, options.status)
-            out.append(b"* STATUS %b (%b)\r\n" % (strings.mailbox(one.name), items))
+            out.append(b"* STATUS %b (%b)\r\n" % (name, items))
     return out
 
 
@@ -132,16 +139,18 @@ def _chosen(one: Named, selection: frozenset[str]) -> bool:
     )
 
 
-def _subscribed_parents(every: list[Named]) -> frozenset[str]:
+def _parents_of_chosen(every: list[Named], options: Options) -> frozenset[str]:
     found: set[str] = set()
     for one in every:
-        if one.mailbox is not None and one.mailbox.subscribed:
+        if one.mailbox is not None and _chosen(one, options.selection):
             levels = one.name.split(SEPARATOR)
             found.update(SEPARATOR.join(levels[:count]) for count in range(1, len(levels)))
     return frozenset(found)
 
 
-def _line(one: Named, verb: bytes, options: Options, *, has_children: bool, above: bool) -> bytes:
+def _line(
+    one: Named, verb: bytes, options: Options, name: bytes, *, has_children: bool, above: bool
+) -> bytes:
     marks = []
     if one.mailbox is None:
         marks.append("\\NonExistent" if options.extended else "\\Noselect")
@@ -156,8 +165,11 @@ def _line(one: Named, verb: bytes, options: Options, *, has_children: bool, abov
         marks.append(one.mailbox.special_use)
     if verb == b"XLIST" and one.name == "INBOX":
         marks.append("\\Inbox")
-    info = b' ("CHILDINFO" ("SUBSCRIBED"))' if above and "SUBSCRIBED" in options.selection else b""
-    return b'* %b (%b) "/" %b%b\r\n' % (verb, " ".join(marks).encode(), strings.mailbox(one.name), info)
+    chosen_by = " ".join(
+        f'"{option}"' for option in ("SUBSCRIBED", "SPECIAL-USE") if option in options.selection
+    )
+    info = f' ("CHILDINFO" ({chosen_by}))'.encode() if above and chosen_by else b""
+    return b'* %b (%b) "/" %b%b\r\n' % (verb, " ".join(marks).encode(), name, info)
 
 
 def matcher(patterns: list[str]) -> Callable[[str], bool]:

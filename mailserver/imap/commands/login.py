@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from config.refusal import Refused
+from mailserver.accounts import Account
 from mailserver.imap.commands.capability import capabilities
 from mailserver.imap.grammar.lexer import Cursor, Syntax
 from mailserver.imap.replies import No
@@ -38,12 +41,24 @@ async def sign_in(session: Session, address: str, password: str) -> bytes:
     """Check the credentials in a thread; the tagged OK carries the capabilities (Q5)."""
     check_private(session)
     accounts = session.services.accounts
-    try:
+    with counted(session):
         account = await asyncio.to_thread(accounts.authenticate, "imap", address, password, session.client)
+    return welcome(session, account)
+
+
+@contextmanager
+def counted(session: Session) -> Iterator[None]:
+    """Count a refusal; after a few the connection ends."""
+    try:
+        yield
     except Refused:
         session.failures += 1
         session.closing = session.failures >= _MOST_FAILURES
         raise
+
+
+def welcome(session: Session, account: Account) -> bytes:
+    """The session is the account's from now on."""
     session.signed_in(account)
     return b"[CAPABILITY %b] Signed in" % capabilities(session)
 

@@ -12,7 +12,7 @@ from mailserver.imap.session import Session
 async def run(session: Session, cursor: Cursor) -> bytes:
     """List subscribed names by pattern."""
     cursor.space()
-    reference = decode_name(cursor.astring())
+    reference = decode_name(cursor.astring(), utf8=session.utf8_names)
     cursor.space()
     pattern = cursor.list_mailbox()
     cursor.end()

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from mailserver.imap.grammar.lexer import Cursor
-from mailserver.imap.naming import INBOX, SEPARATOR, check_new
+from mailserver.imap.naming import INBOX, SEPARATOR, NotAllowed, check_new, require
 from mailserver.imap.replies import No
 from mailserver.imap.session import Session
 from mailserver.store.mailboxes import MailboxExists, NoSuchMailbox
@@ -19,6 +19,9 @@ async def run(session: Session, cursor: Cursor) -> bytes:
     cursor.end()
     names, store = session.names, session.services.store
     source, target = names.place(old), names.place(new)
+    if source.ref is not None:
+        require(source, "r" if source.name == INBOX else "x")
+    require(target, "k")
     if source.owner.ref != target.owner.ref:
         raise No(
             "CANNOT",
@@ -39,6 +42,8 @@ async def run(session: Session, cursor: Cursor) -> bytes:
         raise NoSuchMailbox
     if target.name.startswith(source.name + SEPARATOR):
         raise No("CANNOT", "Không thể đưa hộp thư vào trong chính nó.", "A mailbox can't be put into itself.")
+    if source.shared and any("x" not in names.rights(one.ref, owner) for one in below):
+        raise NotAllowed("x")
     for one in below:
         if store.find(owner, target.name + one.name[len(source.name) :]) is not None:
             raise MailboxExists

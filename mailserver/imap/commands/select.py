@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""SELECT (RFC 9051 §6.3.2) with CONDSTORE and QRESYNC (RFC 7162 §3.1.8, §3.2.5)."""
+"""SELECT (RFC 9051 §6.3.2) with CONDSTORE and QRESYNC (RFC 7162 §3.1.8, §3.2.5), MAILBOXID (RFC 8474 §4.2)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mailserver.imap.grammar import strings
 from mailserver.imap.grammar.lexer import Cursor, Syntax
-from mailserver.imap.grammar.sequences import SequenceSet, write_set
+from mailserver.imap.grammar.sequences import SequenceSet, write_ranges
+from mailserver.imap.identifiers import mailbox_id
+from mailserver.imap.rights import flag_mask
 from mailserver.imap.session import Session
 from mailserver.imap.view import View
+
+_WRITING = "swite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +39,25 @@ async def open_mailbox(session: Session, cursor: Cursor, *, readonly: bool) -> b
     if session.view is not None:
         session.select(None)
         session.untagged(b"OK [CLOSED] The mailbox before is closed")
+    place = session.names.place(name)
     mailbox = session.names.mailbox(name)
-    view = View(session.services.store, mailbox, name, readonly=readonly)
+    readonly = readonly or not any(one in place.rights for one in _WRITING)
+    view = View(session.services.store, mailbox, name, place.rights, readonly=readonly)
     session.select(view)
+    listed = b'* LIST () "/" %b\r\n' % strings.mailbox(name, utf8=True) if session.rev2 else b"* 0 RECENT\r\n"
     session.write(
-        b"* FLAGS %b\r\n* %d EXISTS\r\n* 0 RECENT\r\n* OK [PERMANENTFLAGS %b] Flags that stay\r\n"
+        b"* FLAGS %b\r\n* %d EXISTS\r\n%b* OK [PERMANENTFLAGS %b] Flags that stay\r\n"
         b"* OK [UIDVALIDITY %d] Valid\r\n* OK [UIDNEXT %d] Next\r\n* OK [HIGHESTMODSEQ %d] Highest\r\n"
+        b"* OK [MAILBOXID (%b)] Named\r\n"
         % (
             view.words.all(),
             view.exists,
-            b"()" if readonly else view.words.permanent(),
+            listed,
+            b"()" if readonly else view.words.permanent(flag_mask(place.rights)),
             mailbox.uidvalidity,
             mailbox.uidnext,
             mailbox.highestmodseq,
+            mailbox_id(mailbox.ref),
         )
     )
     if known is not None and known.uidvalidity == mailbox.uidvalidity:
@@ -107,15 +118,26 @@ async def _resynchronise(session: Session, view: View, known: Known) -> None:
 
 def vanished_since(view: View, modseq: int, among: SequenceSet | None) -> bytes:
     """The UIDs expunged after ``modseq`` as a set, from the change log (Q16); empty when there are none."""
-    spans = [
+    spans = sorted(
         (one.first_uid, one.last_uid)
         for one in view.store.changes(view.ref, modseq)
         if one.kind == "expunged"
-    ]
+    )
     if not spans:
         return b""
-    gone = sorted({uid for first, last in spans for uid in range(first, last + 1)})
-    if among is not None:
-        limits = among.resolve(max(gone[-1], view.uids[-1] if view.uids else 0))
-        gone = [uid for uid in gone if any(low <= uid <= high for low, high in limits)]
-    return write_set(gone)
+    top = max(last for _, last in spans)
+    limits = [(1, top)] if among is None else among.resolve(max(top, view.uids[-1] if view.uids else 0))
+    joined: list[tuple[int, int]] = []
+    at = 0
+    for first, last in spans:  # both lists rise: what is before the limit at hand never comes back
+        while at < len(limits) and limits[at][1] < first:
+            at += 1
+        for low, high in limits[at:]:
+            if low > last:
+                break
+            low, high = max(low, first), min(high, last)
+            if joined and low <= joined[-1][1] + 1:
+                joined[-1] = (joined[-1][0], max(joined[-1][1], high))
+            else:
+                joined.append((low, high))
+    return write_ranges(joined)

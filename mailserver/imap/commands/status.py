@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""STATUS (RFC 9051 §6.3.11, RFC 7162 §3.1.7, RFC 8438): counters, in the order asked (Q8, Q23)."""
+"""STATUS (RFC 9051 §6.3.11, RFC 7162 §3.1.7, RFC 8438 §2, RFC 8474 §4.3): counters, in the order asked (Q8, Q23)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 from mailserver.imap.grammar import strings
 from mailserver.imap.grammar.lexer import Cursor, Syntax
+from mailserver.imap.identifiers import mailbox_id
 from mailserver.imap.session import Session
-from mailserver.store import Mailbox
+from mailserver.store import DELETED, Mailbox
 
 _ITEMS: dict[str, Callable[[Mailbox], int]] = {
     "MESSAGES": lambda one: one.exists,
@@ -19,6 +20,7 @@ _ITEMS: dict[str, Callable[[Mailbox], int]] = {
     "SIZE": lambda one: one.size,
     "HIGHESTMODSEQ": lambda one: one.highestmodseq,
 }
+_OTHERS = frozenset({"APPENDLIMIT", "MAILBOXID", "DELETED"})
 
 
 async def run(session: Session, cursor: Cursor) -> bytes:
@@ -29,14 +31,14 @@ async def run(session: Session, cursor: Cursor) -> bytes:
     items = parse_items(cursor)
     cursor.end()
     found = status_items(session, session.names.mailbox(name), items)
-    session.untagged(b"STATUS %b (%b)" % (strings.mailbox(name), found))
+    session.untagged(b"STATUS %b (%b)" % (strings.mailbox(name, utf8=session.utf8_names), found))
     return b"Done"
 
 
 def parse_items(cursor: Cursor) -> tuple[str, ...]:
     """The parenthesised items."""
     items = tuple(cursor.words())
-    unknown = [one for one in items if one not in _ITEMS and one != "APPENDLIMIT"]
+    unknown = [one for one in items if one not in _ITEMS and one not in _OTHERS]
     if unknown or not items:
         raise Syntax(f"{unknown[0][:40]} is not an item of STATUS" if unknown else "No items")
     return items
@@ -46,7 +48,14 @@ def status_items(session: Session, mailbox: Mailbox, items: tuple[str, ...]) -> 
     """The items with their values."""
     if "HIGHESTMODSEQ" in items:
         session.condstore = True
-    limit = session.services.append_limit
-    return b" ".join(
-        b"%b %d" % (one.encode(), limit if one == "APPENDLIMIT" else _ITEMS[one](mailbox)) for one in items
-    )
+    return b" ".join(b"%b %b" % (one.encode(), _value(session, mailbox, one)) for one in items)
+
+
+def _value(session: Session, mailbox: Mailbox, item: str) -> bytes:
+    if item == "APPENDLIMIT":
+        return b"%d" % session.services.append_limit
+    if item == "MAILBOXID":
+        return b"(" + mailbox_id(mailbox.ref) + b")"
+    if item == "DELETED":
+        return b"%d" % session.services.store.count_flagged(mailbox.ref, DELETED)
+    return b"%d" % _ITEMS[item](mailbox)

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""STORE (RFC 9051 §6.4.6) with UNCHANGEDSINCE (RFC 7162 §3.1.3)."""
+"""STORE (RFC 9051 §6.4.6) with UNCHANGEDSINCE (RFC 7162 §3.1.3); flags one may not change are left (RFC 4314 §4)."""
 
 from __future__ import annotations
 
 from mailserver.imap import flags
 from mailserver.imap.grammar.lexer import Cursor, Syntax
 from mailserver.imap.grammar.sequences import write_set
+from mailserver.imap.naming import NotAllowed
+from mailserver.imap.rights import flag_mask
 from mailserver.imap.session import Session
 from mailserver.imap.view import View
 
@@ -26,16 +28,26 @@ async def run(session: Session, cursor: Cursor, uid: bool = False) -> bytes:
     asked = cursor.flags(bare=True)
     cursor.end()
     view = session.writable()
+    allowed = flag_mask(view.rights)
     await session.loaded()
     how = _HOW[name]
     mask, keywords = flags.split(asked)
     for one in keywords:
-        mask |= await _keyword(session, view, one, make=how != "remove")
+        mask |= await _keyword(session, view, one, make=how != "remove" and "w" in view.rights)
+    if not allowed or (mask and not mask & allowed):
+        raise NotAllowed("w")
     uids = view.uids
+    set_flags = session.services.store.set_flags
     positions = [at for span in wanted.positions(uids, uid=uid) for at in span]
     chosen = [uids[at] for at in positions]
     before = {one: view.flags(at) for one, at in zip(chosen, positions, strict=True)} if suffix else {}
-    changed, refused = await session.services.store.set_flags(view.ref, chosen, how, mask, unchanged_since)
+    if how == "replace" and allowed != -1:
+        away = ~mask & allowed
+        changed, refused = await set_flags(view.ref, chosen, "remove", away, unchanged_since)
+        unchanged = [one for one in chosen if one not in set(refused)]
+        changed = sorted({*changed, *(await set_flags(view.ref, unchanged, "add", mask & allowed))[0]})
+    else:
+        changed, refused = await set_flags(view.ref, chosen, how, mask & allowed, unchanged_since)
     await session.absorb()
     if suffix:
         _silence(session, view, before, changed, how, mask)

@@ -12,5 +12,5 @@ async def run(session: Session, cursor: Cursor) -> bytes:
     cursor.space()
     name = cursor.mailbox()
     cursor.end()
-    await session.services.store.subscribe(session.names.ref(name), True)
+    await session.services.store.subscribe(session.names.ref(name, "l"), True)
     return b"Done"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""Received bytes → complete commands, literals included (RFC 9051 §4.3, RFC 7888).
+"""Received bytes → complete commands, literals included (RFC 9051 §4.3, RFC 7888 §4, RFC 3516 §4.4).
 
 Pulled, not pushed: the next command is taken only when the one before it is answered, so limits and the
 discarding of STARTTLS hold from the very next octet. What is too big is thrown away as it comes in.
@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-_LITERAL = re.compile(rb"\{(\d{1,20})(\+)?\}\Z")
+_LITERAL = re.compile(rb"~?\{(\d{1,20})(\+)?\}\Z")
 _HEAD = re.compile(rb"([^ ]{1,100}) +(?:UID +)?([A-Za-z]+)", re.IGNORECASE)
 _MAX_LITERALS = 256
 _SWALLOW = 64 * 1024 * 1024
@@ -49,7 +49,7 @@ Event = Command | Continue | TooBig | Overrun
 
 
 class Assembler:
-    """``line_limit``: octets of text in a command; ``literal_limit(verb)``: octets of literals in it."""
+    """``line_limit``: octets of text in a command; ``literal_limit(verb)``: octets of one literal, of all in it."""
 
     __slots__ = (
         "_buffer",
@@ -65,7 +65,7 @@ class Assembler:
         "literal_limit",
     )
 
-    def __init__(self, line_limit: int, literal_limit: Callable[[bytes], int]) -> None:
+    def __init__(self, line_limit: int, literal_limit: Callable[[bytes], tuple[int, int]]) -> None:
         self.line_limit = line_limit
         self.literal_limit = literal_limit
         self._buffer = bytearray()
@@ -133,8 +133,9 @@ class Assembler:
             return self._finish()
         size, promised = int(match[1]), match[2] is not None
         head = _HEAD.match(self._fragments[0])
-        limit = self.literal_limit(head[2].upper() if head else b"")
-        if not self._dropped and self._octets + size <= limit and len(self._literals) < _MAX_LITERALS:
+        limit, whole = self.literal_limit(head[2].upper() if head else b"")
+        fits = size <= limit and self._octets + size <= whole
+        if not self._dropped and fits and len(self._literals) < _MAX_LITERALS:
             self._octets += size
             self._need = size
             return None if promised else Continue()

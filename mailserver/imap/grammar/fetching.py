@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""What a FETCH asks for (RFC 9051 §6.4.5): items, sections, partial ranges."""
+"""What a FETCH asks for (RFC 9051 §6.4.5, RFC 3516 §4.2): items, sections, partial ranges."""
 
 from __future__ import annotations
 
@@ -25,6 +25,9 @@ SIMPLE = frozenset(
         "UID",
         "MODSEQ",
         "PREVIEW",
+        "EMAILID",
+        "THREADID",
+        "SAVEDATE",
         "RFC822",
         "RFC822.HEADER",
         "RFC822.TEXT",
@@ -33,6 +36,7 @@ SIMPLE = frozenset(
 _WORD = re.compile(r"[A-Z0-9.]+")
 _PATH = re.compile(r"(\d{1,9}(?:\.\d{1,9}){0,63})(?:\.|\Z)")
 _MAX_ITEMS = 64
+_BINARY = frozenset({"BINARY", "BINARY.PEEK", "BINARY.SIZE"})
 _MAX_FIELDS = 100
 
 
@@ -52,7 +56,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One item. ``name`` is one of `SIMPLE` or ``BODY[]``; ``first``/``length`` are of the partial range."""
+    """One item. ``name`` is one of `SIMPLE`, ``BODY[]``, ``BINARY[]`` or ``BINARY.SIZE[]``; ``first``/``length`` are of the partial range."""
 
     name: str
     section: Section | None = None
@@ -88,6 +92,9 @@ def _one(cursor: Cursor, found: list[Item], *, macros: bool) -> None:
     raw = cursor.atom().decode("ascii").upper()
     name, bracket, rest = raw.partition("[")
     if bracket:
+        if name in _BINARY:
+            _binary(cursor, found, name, rest)
+            return
         if name not in ("BODY", "BODY.PEEK"):
             raise Syntax(f"{name} has no section")
         section = _section(cursor, rest)
@@ -103,6 +110,19 @@ def _one(cursor: Cursor, found: list[Item], *, macros: bool) -> None:
         found.append(Item(name))
     else:
         raise Syntax(f"{name[:40]} is not an item of FETCH")
+
+
+def _binary(cursor: Cursor, found: list[Item], name: str, path: str) -> None:
+    cursor.byte(b"]")
+    match = _PATH.fullmatch(path)
+    if path and (match is None or path.endswith(".") or any(one.startswith("0") for one in path.split("."))):
+        raise Syntax("A part number is missing or wrong")
+    section = Section(path, "")
+    if name == "BINARY.SIZE":
+        found.append(Item("BINARY.SIZE[]", section, True))
+        return
+    first, length = _partial(cursor)
+    found.append(Item("BINARY[]", section, name == "BINARY.PEEK", first, length))
 
 
 def _section(cursor: Cursor, spec: str) -> Section:

@@ -16,6 +16,7 @@ _LIST_MAILBOX = re.compile(rb"[!#$&'+,\-./0-9:;<=>?@A-Z\[\]^_`a-z|}~%*\x80-\xff]
 _QUOTED = re.compile(rb'"([^"\\\r\n\x00]*+(?:\\["\\][^"\\\r\n\x00]*+)*+)"')
 _UNQUOTE = re.compile(rb'\\(["\\])')
 _LITERAL = re.compile(rb"\{\d+\+?\}\Z")
+_LITERAL8 = re.compile(rb"~(?=\{\d+\+?\}\Z)")
 _NUMBER = re.compile(rb"\d{1,20}")
 _SET = re.compile(rb"[\d*:,]+")
 _FLAG = re.compile(rb"\\?[!#$&'+,\-./0-9:;<=>?@A-Z^_`a-z|}~]+")
@@ -32,6 +33,8 @@ class Cursor:
     def __init__(self, command: Command, saved: SequenceSet | None = None) -> None:
         self.saved = saved
         """What ``$`` stands for in the selected mailbox (RFC 5182 §2.1); None where nothing is selected."""
+        self.utf8 = False
+        """Whether mailbox names are UTF-8 here (RFC 9051 §5.1, RFC 6855 §3)."""
         self._fragments = command.fragments
         self._literals = command.literals
         self._index = 0
@@ -151,7 +154,8 @@ class Cursor:
         return found
 
     def literal(self) -> bytes:
-        """A literal, nothing else (the message of APPEND)."""
+        """A literal or literal8, nothing else (the message of APPEND)."""
+        self._take(_LITERAL8)
         if not _LITERAL.match(self._text, self._at):
             raise Syntax("A literal is missing")
         return self.string()
@@ -160,7 +164,7 @@ class Cursor:
 
     def mailbox(self) -> str:
         """A mailbox name, decoded (RFC 9051 §5.1, modified UTF-7 of RFC 3501 §5.1.3)."""
-        return decode_name(self.astring())
+        return decode_name(self.astring(), utf8=self.utf8)
 
     def list_mailbox(self) -> str:
         """A mailbox pattern of LIST."""
@@ -169,7 +173,7 @@ class Cursor:
             found = self._take(_LIST_MAILBOX)
         if found is None:
             raise Syntax("A mailbox pattern is missing")
-        return decode_name(found)
+        return decode_name(found, utf8=self.utf8)
 
     def sequence_set(self) -> SequenceSet:
         """A sequence set, or ``$``."""

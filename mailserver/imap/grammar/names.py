@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""Mailbox names on the wire: modified UTF-7 (RFC 3501 §5.1.3) in and out, INBOX in any case (Q19, Q20)."""
+"""Mailbox names on the wire: modified UTF-7 (RFC 3501 §5.1.3), or UTF-8 once enabled (RFC 9051 §5.1, RFC 6855 §3).
+
+INBOX is taken in any case (Q19, Q20).
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,16 @@ _SHIFTED = re.compile(r"&([A-Za-z0-9+,]*)-")
 _WIDE = re.compile(r"[^\x20-\x7e]+")
 
 
-def decode_name(raw: bytes) -> str:
-    """The name a client means, NFC. Bytes that are UTF-8 are taken as such, a wrong ``&`` as itself."""
+def decode_name(raw: bytes, *, utf8: bool = False) -> str:
+    """The name a client means, NFC. Bytes that are UTF-8 are taken as such, a wrong ``&`` as itself.
+
+    ``utf8``: the session has no modified UTF-7, so every ``&`` is itself.
+    """
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
         text = raw.decode("cp1252", "replace")
-    if "&" in text:
+    if not utf8 and "&" in text:
         text = _SHIFTED.sub(_unshift, text)
     text = unicodedata.normalize("NFC", text)
     first, slash, rest = text.partition("/")

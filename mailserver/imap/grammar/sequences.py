@@ -93,5 +93,10 @@ def write_set(numbers: Iterable[int]) -> bytes:
     return b",".join(out)
 
 
+def write_ranges(spans: Iterable[tuple[int, int]]) -> bytes:
+    """Rising closed ranges as a sequence set."""
+    return b",".join([_range(first, last) for first, last in spans])
+
+
 def _range(first: int, last: int) -> bytes:
     return b"%d" % first if first == last else b"%d:%d" % (first, last)

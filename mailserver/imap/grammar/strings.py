@@ -32,14 +32,24 @@ def literal(value: bytes) -> bytes:
     return b"{%d}\r\n%b" % (len(value), value)
 
 
+def literal8(value: bytes) -> bytes:
+    """A literal, marked as one of any octets where it has NUL (RFC 3516 §4.5)."""
+    return (b"~" if b"\0" in value else b"") + literal(value)
+
+
 def astring(value: bytes) -> bytes:
     """An atom where that is possible, else a quoted string or literal."""
     return value if _ATOM.match(value) and value.upper() != b"NIL" else quoted(value)
 
 
-def mailbox(name: str) -> bytes:
-    """A mailbox name in modified UTF-7, quoted unless it is an atom."""
-    return astring(encode_name(name))
+def mailbox(name: str, *, utf8: bool = False) -> bytes:
+    """A mailbox name, quoted unless it is an atom: modified UTF-7, or UTF-8 where that is enabled."""
+    if not utf8:
+        return astring(encode_name(name))
+    raw = name.encode()
+    if raw.isascii():
+        return astring(raw)
+    return b'"' + raw.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
 
 
 def internaldate(us: int) -> bytes:

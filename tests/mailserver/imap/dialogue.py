@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """Dialogues: what a client says and what the server must answer, as text.
 
-``C: line`` sends a line; ``C> text`` sends text without a line end, ``\\r\\n`` written out.
+``C: line`` sends a line; ``C> text`` sends text without a line end, ``\\r\\n`` and ``\\x00`` written out.
 ``S: pattern`` the next line; ``S* pattern`` some later line; ``X:`` the connection is closed.
 ``C2:``, ``S2:`` … are further connections. In patterns ``...`` is anything, ``<n>`` a number, ``<u>`` the
 number the first ``<u>`` was. ``Mail: 3`` at the top puts messages into the inbox first; ``Option: value``
@@ -106,7 +106,11 @@ def play(dialogue: Dialogue, port: int, values: dict[str, str]) -> None:
             place = f"{dialogue.name}:{number}"
             if kind == "C":
                 data = text.encode()
-                wire.send(data.replace(b"\\r\\n", b"\r\n") if form == ">" else data + b"\r\n")
+                wire.send(
+                    data.replace(b"\\r\\n", b"\r\n").replace(b"\\x00", b"\0")
+                    if form == ">"
+                    else data + b"\r\n"
+                )
             elif kind == "X":
                 while (left := wire.line()) is not None:
                     assert left.startswith(b"*"), f"{place}: not closed, got {left!r}"

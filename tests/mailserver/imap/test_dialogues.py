@@ -14,6 +14,12 @@ from tests.mailserver.imap.dialogue import Dialogue, play, read
 FOLDER = Path(__file__).parents[2] / "dialogues" / "imap"
 DIALOGUES = [read(path) for path in sorted(FOLDER.glob("*.txt"))]
 
+BINARY = (
+    "Content-Type: multipart/mixed; boundary=b\\r\\n\\r\\n--b\\r\\nContent-Transfer-Encoding: quoted-printable\\r\\n\\r\\n"
+    "ch=C3=A0o=\\r\\n\\r\\n--b\\r\\nContent-Type: image/png\\r\\nContent-Transfer-Encoding: base64\\r\\n\\r\\nQQBC\\r\\n--b\\r\\n"
+    "\\r\\n\\r\\n--b\\r\\nContent-Transfer-Encoding: x-uue\\r\\n\\r\\nx\\r\\n--b--\\r\\n"
+)
+
 
 @pytest.mark.parametrize(
     "dialogue", DIALOGUES, ids=[f"{one.name}-{'-'.join(one.rules)}" for one in DIALOGUES]
@@ -27,6 +33,7 @@ def test_dialogue(dialogue: Dialogue, serve: Starter, password: str) -> None:
     person = served.person("cv1").address
     values = {
         "cv1": person,
+        "cv2": served.person("cv2").address,
         "vt1": served.person("vt1").address,
         "cv1_length": str(len(person)),
         "password": password,
@@ -39,6 +46,8 @@ def test_dialogue(dialogue: Dialogue, serve: Starter, password: str) -> None:
         "twenty": "x" * 20_000,
         "literals": " TEXT {1+}\r\nx" * 300,
         "long": "x" * 70_000,
+        "binary": BINARY,
+        "binary_length": str(len(BINARY.replace("\\r\\n", "\r\n"))),
     }
     play(dialogue, served.port, values)
 

@@ -28,7 +28,7 @@ def cursor(text: bytes, *literals: bytes) -> Cursor:
 
 def events(pieces: list[bytes], line: int = 8192, literal: int = 1000) -> list[Event]:
     """What an assembler makes of octets that come in these pieces."""
-    assembler = Assembler(line, lambda verb: literal)
+    assembler = Assembler(line, lambda verb: (literal, literal))
     found: list[Event] = []
     for piece in pieces:
         assembler.feed(piece)
