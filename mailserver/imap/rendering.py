@@ -14,12 +14,12 @@ from itertools import groupby
 from config.refusal import Refused
 from mailserver.imap.grammar import strings
 from mailserver.imap.grammar.fetching import Item, Section
-from mailserver.imap.identifiers import email_id, thread_id
 from mailserver.imap.pages import BLOCK, Pages
 from mailserver.imap.replies import No
 from mailserver.imap.sections import UnknownEncoding, decoded, extract, is_kept, of_kept_fields
 from mailserver.imap.view import View
 from mailserver.message import Summary, scan
+from mailserver.store.identifiers import email_id, thread_id
 from mailserver.store.listing import Listed
 
 log = logging.getLogger("congvan.imap")

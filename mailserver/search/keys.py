@@ -22,7 +22,7 @@ class Key:
     ``AND``, ``OR``, ``NOT``: ``keys``. ``FLAG``: bit ``number``, ``wanted``. ``KEYWORD``: ``text``, ``wanted``.
     ``SEQ``, ``UID``: ``set``. Dates: ``number`` days since 1970. Sizes, seconds, ``MODSEQ``: ``number``.
     Texts: ``text``; ``HEADER``: ``header`` and ``text``; ``fuzzy``: words in any order do (RFC 6203).
-    ``ALL``, ``NONE``, ``FILES`` (has attachments): nothing.
+    ``ALL``, ``NONE``, ``FILES`` (has attachments): nothing. ``EMAILID``, ``THREADID``: ``text`` (RFC 8474 §6).
     """
 
     name: str
@@ -43,6 +43,7 @@ _COST |= dict.fromkeys(("BEFORE", "ON", "SINCE", "LARGER", "SMALLER", "YOUNGER",
 _COST |= dict.fromkeys(
     ("SUBJECT", "FROM", "TO", "CC", "BCC", "SENTBEFORE", "SENTON", "SENTSINCE", "FILES"), 2
 )
+_COST |= {**dict.fromkeys(("SAVEDBEFORE", "SAVEDON", "SAVEDSINCE", "EMAILID"), 1), "THREADID": 2}
 _COST |= {"HEADER": 3, "BODY": 4, "TEXT": 4}
 
 

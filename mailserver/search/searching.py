@@ -21,6 +21,7 @@ from mailserver.search.columns import Column, Threads, field_values
 from mailserver.search.facts import Facts
 from mailserver.search.keys import Key, cost
 from mailserver.store import Ref, Store
+from mailserver.store.identifiers import email_id, thread_id
 
 _SECONDS = 60.0
 _CHECK = 256
@@ -28,6 +29,16 @@ _DAY_US = 86_400_000_000
 _ZONE_US = 7 * 3_600_000_000
 _COLUMNS = {"SUBJECT": "subject", "FROM": "from", "TO": "to", "CC": "cc", "BCC": "bcc"}
 _BARE = frozenset({"subject", "from", "to", "cc", "bcc"})
+
+
+KEPT = frozenset({"SAVEDBEFORE", "SAVEDON", "SAVEDSINCE", "EMAILID", "THREADID"})
+_KEPT_RUN = 1000
+
+
+def _on_day(us: int, kind: str, day: int) -> bool:
+    """Whether a moment is ``BEFORE``, ``ON`` or ``SINCE`` a day (counted from 1970 in Vietnam's zone)."""
+    local = (us + _ZONE_US) // _DAY_US
+    return local < day if kind == "BEFORE" else local >= day if kind == "SINCE" else local == day
 
 
 class Searched(Protocol):
@@ -91,6 +102,8 @@ class Searcher:
             for one in sorted(key.keys, key=cost):
                 hits.update(self.match(one, [at for at in among if at not in hits] if hits else among))
             return [at for at in among if (at in hits) is (key.name == "OR")]
+        if key.name in KEPT:
+            return self._of_kept(key, among)
         level = cost(key)
         if level == 0:
             return self._of_arrays(key, among)
@@ -134,6 +147,26 @@ class Searcher:
             mask = 1 << bit if bit is not None else 0
         flags, wanted = box.all_flags(), key.wanted
         return [at for at in among if bool(flags[at] & mask) is wanted]
+
+    def _of_kept(self, key: Key, among: Sequence[int]) -> list[int]:
+        """When a message was saved (RFC 8514 §4.3), which bytes and which thread it is (RFC 8474 §6)."""
+        if not among:
+            return []
+        store, uids, wanted = self._shared.store, self._uids, key.text.encode()
+        by_thread = key.name == "THREADID"
+        found: set[int] = set()
+        for start in range(0, len(among), _KEPT_RUN):
+            part = among[start : start + _KEPT_RUN]
+            for row in store.listed(self._box.ref, uids[part[0]], uids[part[-1]], summaries=by_thread):
+                if by_thread:
+                    hit = row.summary is not None and thread_id(store.seal, row.summary) == wanted
+                elif key.name == "EMAILID":
+                    hit = email_id(row.blob) == wanted
+                else:
+                    hit = row.savedate_us is not None and _on_day(row.savedate_us, key.name[5:], key.number)
+                if hit:
+                    found.add(row.uid)
+        return [at for at in among if uids[at] in found]
 
     # --- columns
 

@@ -42,6 +42,7 @@ _ALWAYS = [
     "ACL",
     "RIGHTS=kxte",
     "OBJECTID",
+    "SAVEDATE",
     "COMPRESS=DEFLATE",
     "UTF8=ACCEPT",
     "XLIST",

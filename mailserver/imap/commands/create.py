@@ -7,10 +7,10 @@ One mailbox a use, no twins (Q17); a mailbox below a shared one is shared with t
 from __future__ import annotations
 
 from mailserver.imap.grammar.lexer import Cursor, Syntax
-from mailserver.imap.identifiers import mailbox_id
 from mailserver.imap.naming import check_new, require
 from mailserver.imap.replies import No
 from mailserver.imap.session import Session
+from mailserver.store.identifiers import mailbox_id
 from mailserver.store.model import SPECIAL_FOLDERS
 
 _USES = {use.upper(): use for use, _ in SPECIAL_FOLDERS}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from mailserver.imap.grammar.lexer import Cursor, Syntax
@@ -26,6 +27,8 @@ async def run(session: Session, cursor: Cursor, uid: bool = False) -> bytes:
     """Search the selected mailbox."""
     cursor.space()
     search = parsed(session, lambda: parse_search(cursor))
+    if session.rev2 and search.returns is None:  # RFC 9051 §6.4.4: there ESEARCH is the only answer
+        search = replace(search, returns=Returns())
     view = await session.loaded()
     session.condstore = session.condstore or has(search.key, "MODSEQ")
     save = search.returns is not None and "SAVE" in search.returns.options

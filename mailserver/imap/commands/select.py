@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from mailserver.imap.grammar import strings
 from mailserver.imap.grammar.lexer import Cursor, Syntax
 from mailserver.imap.grammar.sequences import SequenceSet, write_ranges
-from mailserver.imap.identifiers import mailbox_id
 from mailserver.imap.rights import flag_mask
 from mailserver.imap.session import Session
 from mailserver.imap.view import View
+from mailserver.store.identifiers import mailbox_id
 
 _WRITING = "swite"
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from mailserver.imap.grammar import strings
 from mailserver.imap.grammar.lexer import Cursor, Syntax
-from mailserver.imap.identifiers import mailbox_id
 from mailserver.imap.session import Session
 from mailserver.store import DELETED, Mailbox
+from mailserver.store.identifiers import mailbox_id
 
 _ITEMS: dict[str, Callable[[Mailbox], int]] = {
     "MESSAGES": lambda one: one.exists,

@@ -19,9 +19,13 @@ _FLAGS = {
     for no in ("", "UN")
 }
 _DATES = frozenset({"BEFORE", "ON", "SINCE", "SENTBEFORE", "SENTON", "SENTSINCE"})
+_DATES |= {"SAVEDBEFORE", "SAVEDON", "SAVEDSINCE"}  # RFC 8514 §4.3
 _NUMBERS = frozenset({"LARGER", "SMALLER", "YOUNGER", "OLDER"})
 _ARGUMENTS = (
-    TEXTS | _DATES | _NUMBERS | {"NOT", "OR", "HEADER", "UID", "MODSEQ", "KEYWORD", "UNKEYWORD", "FUZZY"}
+    TEXTS
+    | _DATES
+    | _NUMBERS
+    | {"NOT", "OR", "HEADER", "UID", "MODSEQ", "KEYWORD", "UNKEYWORD", "FUZZY", "EMAILID", "THREADID"}
 )
 RETURNS = frozenset({"MIN", "MAX", "COUNT", "ALL", "SAVE", "PARTIAL", "RELEVANCY"})
 SORT_KEYS = frozenset(
@@ -196,6 +200,8 @@ class _Reader:
             return Key("FLAG", number=bit, wanted=wanted)
         if word in ("ALL", "OLD"):
             return Key("ALL")
+        if word == "SAVEDATESUPPORTED":  # RFC 8514 §4.3
+            return Key("ALL")
         if word in ("NEW", "RECENT"):  # this server gives \Recent to nobody (RFC 9051 has no \Recent)
             return Key("NONE")
         if word not in _ARGUMENTS:
@@ -225,6 +231,8 @@ class _Reader:
             header = _decoded(cursor.astring())
             cursor.space()
             return self._text("HEADER", header)
+        if word in ("EMAILID", "THREADID"):  # RFC 8474 §6
+            return Key(word, text=cursor.atom().decode())
         if word == "UID":
             return Key("UID", set=cursor.sequence_set())
         if word == "MODSEQ":

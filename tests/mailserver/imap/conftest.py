@@ -7,6 +7,7 @@ import asyncio
 import ssl
 import subprocess
 import threading
+import zlib
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -86,7 +87,7 @@ def message(subject: str, body: str = "Kính gửi các đơn vị.\r\n", size: 
     """A plain UTF-8 message."""
     head = (
         f"From: Van phong <vp@camau.example>\r\nTo: cv1@vpubnd.camau.example\r\nSubject: {subject}\r\n"
-        f"Date: Mon, 1 Jun 2026 08:00:00 +0700\r\nMessage-ID: <{abs(hash(subject))}@camau.example>\r\n"
+        f"Date: Mon, 1 Jun 2026 08:00:00 +0700\r\nMessage-ID: <{zlib.crc32(subject.encode()):010d}@camau.example>\r\n"
         "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
     )
     return (head + body + "x" * size).encode()

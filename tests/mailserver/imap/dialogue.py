@@ -4,7 +4,7 @@
 ``C: line`` sends a line; ``C> text`` sends text without a line end, ``\\r\\n`` and ``\\x00`` written out.
 ``S: pattern`` the next line; ``S* pattern`` some later line; ``X:`` the connection is closed.
 ``C2:``, ``S2:`` … are further connections. In patterns ``...`` is anything, ``<n>`` a number, ``<u>`` the
-number the first ``<u>`` was. ``Mail: 3`` at the top puts messages into the inbox first; ``Option: value``
+number the first ``<u>`` was, in what is sent too. ``Mail: 3`` at the top puts messages into the inbox first; ``Option: value``
 lines choose how the server runs. Lines beginning with ``#`` name the rule.
 """
 
@@ -105,7 +105,7 @@ def play(dialogue: Dialogue, port: int, values: dict[str, str]) -> None:
             wire = wires[which]
             place = f"{dialogue.name}:{number}"
             if kind == "C":
-                data = text.encode()
+                data = re.sub("<([a-z])>", lambda found: seen.get(found[1], found[0]), text).encode()
                 wire.send(
                     data.replace(b"\\r\\n", b"\r\n").replace(b"\\x00", b"\0")
                     if form == ">"

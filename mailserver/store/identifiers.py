@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from config.seal import Seal
 from mailserver.message import Summary
-from mailserver.store import Ref
+from mailserver.store.model import Ref
 
 
 def mailbox_id(ref: Ref) -> bytes:
