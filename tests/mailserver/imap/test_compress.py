@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import zlib
 
 from tests.mailserver.imap.conftest import Served
@@ -61,9 +62,7 @@ def test_garbage_ends_the_connection_and_no_other(served: Served, password: str)
     other = Deflated(served, password)
     client = Deflated(served, password)
     client.wire.send(b"\xff" * 1000)
-    try:
+    with contextlib.suppress(ConnectionError):
         assert b"OK" not in client.until(b"a1")
-    except ConnectionError:
-        pass
     other.send(b"a1 NOOP\r\n")
     assert b"a1 OK" in other.until(b"a1")
