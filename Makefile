@@ -57,7 +57,7 @@ lock: install-dev ## writes the locks anew
 large: install-dev ## a file of 2 GB sealed and opened in 256 MB of address space
 	CONGVAN_SEALED_MB=2048 $(BIN)/python -m pytest tests/exchange/sealing/test_sealed_file.py -k larger
 
-.PHONY: bench bench-target bench-target-stop
+.PHONY: bench bench-memory bench-target bench-target-stop
 
 bench-target: install ## DIR=…: an installation of 2,000 accounts with default safety, detached, for the load driver
 	$(BIN)/python -m tests.bench.target up $(DIR)
@@ -67,3 +67,6 @@ bench-target-stop: install ## DIR=…: ends it
 
 bench: install ## DIR=… (OPTIONS="--only ingest --rounds 1"): beside Postfix and Dovecot, by the load driver in BENCH=
 	bash tests/bench/run.sh $(DIR) $(BENCH) $(OPTIONS)
+
+bench-memory: install ## DIR=…: memory of the mail process while 64 connections send 25 MiB each to a bench-target
+	$(BIN)/python -m tests.bench.memory $(DIR)

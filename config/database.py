@@ -189,8 +189,12 @@ class Database:
                 else:
                     batch.append(task)
             self._commit(batch)
-            for task in batch:
+            while (
+                batch
+            ):  # nothing of a job may stay referenced here until the next one comes: it may be large
+                task = batch.pop(0)
                 task.done(task.result, task.error)
+            del first, task
             if ending:
                 return
 

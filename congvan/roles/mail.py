@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from congvan.installation import Installation
-from congvan.roles.running import announced, tls_context, until_stopped
+from congvan.roles.running import announced, give_memory_back, tls_context, until_stopped
 from mailserver.imap.server import ImapServer
 from mailserver.smtp.server import SmtpServer
 
 
 async def run(parts: Installation) -> None:
     """Serve until a signal comes."""
+    give_memory_back()
     settings = parts.settings
     parts.wake.start()
     await parts.delivery.spread_all()

@@ -8,47 +8,42 @@ two messages where we saw one (the smuggling family of CVE-2023-51747).
 
 from __future__ import annotations
 
+import logging
 from typing import Literal, TypeAlias
+
+from mailserver.smtp.spool import Spool, SpoolFile
+
+log = logging.getLogger("congvan.smtp")
 
 Fault: TypeAlias = Literal["too-large", "bare-line-end", "nul", "no-room"]
 
 _SMALL = 1024 * 1024
+_PIECE = 64 * 1024
 _END = b"\r\n.\r\n"
-
-
-class Room:
-    """Bytes that all unfinished messages of a process may hold together; the first MiB of each is free."""
-
-    def __init__(self, total: int) -> None:
-        self.left = total
-
-    def take(self, size: int) -> bool:
-        """Reserve ``size`` bytes; False when there is no room now."""
-        if size > self.left:
-            return False
-        self.left -= size
-        return True
-
-    def give(self, size: int) -> None:
-        """Give a reservation back."""
-        self.left += size
 
 
 class Content:
     """Collects a message's bytes up to ``limit``; past it nothing is kept, only counted.
 
+    What is larger than 1 MiB goes to the spool, earlier when the memory of all unfinished messages is short.
     Pieces may be cut anywhere: a CR at the end of one waits for the next. ``fault`` is the first reason to
     refuse the message, ``size`` counts all bytes.
     """
 
-    def __init__(self, limit: int, room: Room | None = None) -> None:
+    def __init__(self, limit: int, spool: Spool) -> None:
         self.limit = limit
         self.size = 0
         self.fault: Fault | None = None
         self._kept = bytearray()
         self._held_cr = False
-        self._room = room
-        self._reserved = 0
+        self._spool = spool
+        self._file: SpoolFile | None = None
+        self._memory = self._disk = 0
+
+    @property
+    def spooled(self) -> bool:
+        """Whether it lies in the spool: then `end` takes its time."""
+        return self._file is not None
 
     def add(self, piece: bytes) -> None:
         """Take the next bytes."""
@@ -64,22 +59,35 @@ class Content:
         if self._held_cr:
             piece = piece[:-1]
         self._check(piece)
-        if self.fault is None and self._has_room():
-            self._kept += piece
+        if self.fault is None:
+            self._keep(piece)
 
     def end(self) -> bytearray:
-        """The whole message, not copied; empty when ``fault`` says why there is none."""
+        """The whole message, not copied; empty when ``fault`` says why there is none. Gives the room back.
+
+        Raises `OSError` when the spool can't be read.
+        """
         if self._held_cr and self.fault is None:
             self._fail("bare-line-end")
-        whole, self._kept = self._kept, bytearray()
-        return whole
+        try:
+            if self.fault is not None:
+                return bytearray()
+            if self._file is None:
+                return self._kept
+            self._spill()
+            return self._file.read()
+        finally:
+            self.release()
 
     def release(self) -> None:
         """Forget everything, give the room back."""
         self._kept = bytearray()
-        if self._room is not None and self._reserved:
-            self._room.give(self._reserved)
-        self._reserved = 0
+        self._spool.memory.give(self._memory)
+        self._spool.disk.give(self._disk)
+        self._memory = self._disk = 0
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def _check(self, piece: bytes) -> None:
         if b"\0" in piece:
@@ -88,19 +96,47 @@ class Content:
         if pairs != piece.count(b"\r") or pairs != piece.count(b"\n"):
             self._fail("bare-line-end")
 
-    def _has_room(self) -> bool:
-        if self._room is None or self.size <= _SMALL or self.size <= self._reserved:
-            return True
-        more = min(max(self._reserved, _SMALL * 2), self.limit)
-        if not self._room.take(more):
+    def _keep(self, piece: bytes) -> None:
+        self._kept += piece
+        if self._file is not None:
+            if len(self._kept) >= _PIECE:
+                self._spill()
+            return
+        more = len(self._kept) - self._memory
+        if more <= 0:
+            return
+        grow = max(more, self._memory, _PIECE)
+        if len(self._kept) <= _SMALL and self._spool.memory.take(grow):
+            self._memory += grow
+            return
+        try:
+            self._file = self._spool.open()
+        except OSError:
+            log.exception("the spool can't be written")
             self._fail("no-room")
-            return False
-        self._reserved += more
-        return True
+            return
+        self._spill()
+        self._spool.memory.give(self._memory)
+        self._memory = 0
+
+    def _spill(self) -> None:
+        assert self._file is not None
+        if not self._spool.disk.take(len(self._kept)):
+            self._fail("no-room")
+            return
+        self._disk += len(self._kept)
+        for at in range(0, len(self._kept), _PIECE):
+            try:
+                self._file.write(self._kept[at : at + _PIECE])
+            except OSError:
+                log.exception("the spool can't be written")
+                self._fail("no-room")
+                return
+        self._kept = bytearray()
 
     def _fail(self, fault: Fault) -> None:
         self.fault = fault
-        self._kept = bytearray()
+        self.release()
 
 
 class DotStream:

@@ -12,13 +12,14 @@ from config.settings import Settings
 from mailserver.accounts import Accounts
 from mailserver.delivery import Delivery
 from mailserver.hygiene.screening import Screening
-from mailserver.smtp.content import Room
 from mailserver.smtp.session import Kind, Serving, SessionBase
+from mailserver.smtp.spool import Spool
 from mailserver.smtp.transaction import Session
 
 log = logging.getLogger("congvan.smtp")
 _MOST_CONNECTIONS = 2000
-_ROOM = 512 * 1024 * 1024
+_MEMORY = 24 * 1024 * 1024
+_DISK = 4 * 1024 * 1024 * 1024
 _GRACE_S = 10.0
 
 
@@ -46,7 +47,7 @@ class SmtpServer:
         self._most = most
         self._screening = screening
         self._live: set[SessionBase] = set()
-        self._room = Room(_ROOM)
+        self._spool = Spool(settings.data_dir / "spool", memory=_MEMORY, disk=_DISK)
         self._servers: dict[str, asyncio.Server] = {}
 
     async def start(self) -> None:
@@ -102,8 +103,8 @@ class SmtpServer:
             plaintext_sign_in_from_loopback=self._settings.mail.plaintext_on_loopback,
             live=self._live,
             most=self._most,
-            room=self._room,
             screening=self._screening if kind == "mx" else None,
+            spool=self._spool,
         )
         self._servers[name] = await loop.create_server(
             lambda: Session(serving, loop),

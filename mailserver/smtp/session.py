@@ -18,8 +18,8 @@ from aiosmtpd.smtp import SMTP
 from mailserver.accounts import Account, Accounts
 from mailserver.delivery import Delivery
 from mailserver.hygiene.screening import Screening
-from mailserver.smtp.content import Room
 from mailserver.smtp.errors import reply
+from mailserver.smtp.spool import Spool
 from mailserver.smtp.wire import BadLine, EndOfInput, LineTooLong, WireReader
 
 log = logging.getLogger("congvan.smtp")
@@ -51,7 +51,7 @@ class Serving:
     plaintext_sign_in_from_loopback: bool
     live: set[SessionBase]
     most: int
-    room: Room
+    spool: Spool
     screening: Screening | None = None
 
 

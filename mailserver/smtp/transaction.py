@@ -11,6 +11,8 @@ import asyncio
 import logging
 from typing import Any
 
+from cryptography.exceptions import InvalidTag
+
 from config.clock import now_us
 from config.refusal import Refused
 from mailserver.accounts.model import domain_of
@@ -38,7 +40,7 @@ _FAULTS = {
 }
 _BIG = 1024 * 1024
 _FAIR = 4096  # bytes in each time limit (300 s), or the sender is too slow to be one
-_GRACE = 4  # a message up to a quarter over the limit is read to its end, so that its sender hears the 552
+_GRACE = CHUNK  # a message so little over the limit is read to its end; then the connection is cut (S3)
 
 
 class Session(SigningIn):
@@ -231,12 +233,12 @@ class Session(SigningIn):
             return
         await self.push(reply(354, "", "End data with <CR><LF>.<CR><LF>"))
         await self.flush()
-        content = self._content = Content(self.serving.delivery.max_bytes, self.serving.room)
+        content = self._content = Content(self.serving.delivery.max_bytes, self.serving.spool)
         stream = DotStream(content)
         rest: bytes | None = None
         while rest is None:
             rest = stream.feed(await self._more(CHUNK))
-            if rest is None and content.size > content.limit + content.limit // _GRACE:
+            if rest is None and content.size > content.limit + _GRACE:
                 code, enhanced, en, vi = _FAULTS["too-large"]
                 self._say_and_close(code, enhanced, en, vi)
                 return
@@ -269,10 +271,10 @@ class Session(SigningIn):
         started = self._sender is not None and bool(self._recipients)
         content = self._content
         if content is None:
-            content = Content(self.serving.delivery.max_bytes, self.serving.room)
+            content = Content(self.serving.delivery.max_bytes, self.serving.spool)
             if started:
                 self._content = content
-        if content.size + size > content.limit + content.limit // _GRACE + CHUNK:
+        if content.size + size > content.limit + _GRACE:
             code, enhanced, en, vi = _FAULTS["too-large"]
             self._say_and_close(code, enhanced, en, vi)
             return
@@ -298,13 +300,25 @@ class Session(SigningIn):
         await self.push(answer)
 
     async def _deliver(self, content: Content) -> None:
-        data = content.end()
-        if content.fault is not None:
-            await self._refuse(content)
-            return
-        answer = await self._hand_over(data)
+        if content.spooled:
+            self._reset_timeout(3600)
+            async with self.serving.spool.turn:  # one large message in memory at a time
+                answer = await self._whole(content)
+        else:
+            answer = await self._whole(content)
         self._set_rset_state()
         await self.push(answer)
+
+    async def _whole(self, content: Content) -> bytes:
+        try:
+            data = [await asyncio.to_thread(content.end) if content.spooled else content.end()]
+        except (OSError, InvalidTag):
+            log.exception("the spool can't be read")
+            content.fault = "no-room"
+        if content.fault is not None:
+            code, enhanced, en, vi = _FAULTS[content.fault]
+            return reply(code, enhanced, en, vi, utf8=self.utf8)
+        return await self._hand_over(data.pop())  # nobody else holds it: it may be large
 
     async def _hand_over(self, data: bytes | bytearray) -> bytes:
         """Give the message to delivery; the reply to its sender. Nothing but a durable message is a 250."""
@@ -321,6 +335,7 @@ class Session(SigningIn):
             return refusal(problem, utf8=self.utf8)
         except BadArgument as problem:
             return reply(problem.code, problem.enhanced, problem.en, problem.vi, utf8=self.utf8)
+        del data
         assert self._sender is not None
         recipients = tuple(self._recipients.values())
         incoming = Incoming(

@@ -19,7 +19,7 @@ from mailserver.message import Summary, scan
 from mailserver.store import schema
 from mailserver.store.segments import Segments
 
-_NONCE = 12
+_NONCE, _TAG = 12, 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Prepared:
     """A message ready to be stored: all work that needs no database is done. ``size`` in bytes."""
 
     name: bytes
-    sealed: bytes
+    sealed: bytes | bytearray
     wrapped_key: bytes
     sealed_summary: bytes
     size: int
@@ -40,7 +40,9 @@ def prepare(seal: Seal, data: bytes) -> Prepared:
     name = seal.blob_name(data)
     cipher, wrapped = seal.new_blob_key()
     nonce = fresh_nonce()
-    sealed = nonce + cipher.encrypt(nonce, data, name)
+    sealed = bytearray(_NONCE + len(data) + _TAG)
+    sealed[:_NONCE] = nonce
+    cipher.encrypt_into(nonce, data, name, memoryview(sealed)[_NONCE:])
     return Prepared(name, sealed, wrapped, seal.seal(found.pack(), b"summary" + name), len(data), found)
 
 

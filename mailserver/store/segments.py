@@ -36,7 +36,7 @@ class Segments:
         """The file of segment ``number``."""
         return self._folder / f"{number:08d}.segment"
 
-    def append(self, data: bytes) -> tuple[int, int]:
+    def append(self, data: bytes | bytearray) -> tuple[int, int]:
         """Write ``data`` and return (segment, offset). Durable after `flush`. Writer thread only."""
         if self._number is None or self._end + len(data) > _FULL:
             self._begin()

@@ -4,21 +4,27 @@
 from __future__ import annotations
 
 import itertools
+import os
+from pathlib import Path
 
 import pytest
+from cryptography.exceptions import InvalidTag
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mailserver.queue.client import wire_form
-from mailserver.smtp.content import Content, DotStream, Fault, Room
+from mailserver.smtp.content import Content, DotStream, Fault
+from mailserver.smtp.spool import Spool
 
 LIMIT = 1_000_000
+MIB = 1024 * 1024
+SPOOL = Spool(Path("/nowhere"), memory=64 * MIB, disk=0)
 
 
 def read(
     data: bytes, cuts: list[int] | None = None, limit: int = LIMIT
 ) -> tuple[bytes, Fault | None, bytes | None]:
-    content = Content(limit)
+    content = Content(limit, SPOOL)
     stream = DotStream(content)
     places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts or [])})
     for start, end in itertools.pairwise(places):
@@ -81,14 +87,14 @@ def test_smuggled_ends_end_nothing(fake: bytes) -> None:
 
 
 def test_a_cr_at_the_very_end_is_bare() -> None:
-    content = Content(LIMIT)
+    content = Content(LIMIT, SPOOL)
     content.add(b"a\r\nb\r")
     assert content.end() == b""
     assert content.fault == "bare-line-end"
 
 
 def test_past_the_limit_nothing_is_kept() -> None:
-    content = Content(10)
+    content = Content(10, SPOOL)
     content.add(b"12345678\r\n")
     assert content.fault is None
     content.add(b"1")
@@ -98,12 +104,55 @@ def test_past_the_limit_nothing_is_kept() -> None:
     assert content.end() == b""
 
 
-def test_room_is_shared_and_given_back() -> None:
-    room = Room(3 * 1024 * 1024)
-    first, second = (Content(8 * 1024 * 1024, room) for _ in range(2))
-    first.add(b"x" * (1024 * 1024 + 1))
-    second.add(b"x" * (1024 * 1024 + 1))
+def test_a_large_message_waits_in_the_spool_sealed_and_without_a_name(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool", memory=64 * MIB, disk=64 * MIB)
+    content = Content(8 * MIB, spool)
+    sent = b"".join(b"line %07d of words that nobody may find\r\n" % number for number in range(60_000))
+    for at in range(0, len(sent), 50_001):
+        content.add(sent[at : at + 50_001])
+    assert content.spooled
+    assert spool.memory.left == 64 * MIB
+    assert spool.disk.left < 64 * MIB
+    assert list((tmp_path / "spool").iterdir()) == []
+    assert content._file is not None
+    lying = os.pread(content._file._handle, len(sent), 0)
+    assert len(lying) > 2 * MIB
+    assert b"nobody may find" not in lying
+    assert content.end() == sent
+    assert spool.disk.left == 64 * MIB
+
+
+def test_small_messages_go_to_the_spool_when_memory_is_short(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, memory=100_000, disk=MIB)
+    first, second = Content(LIMIT, spool), Content(LIMIT, spool)
+    first.add(b"x" * 90_000)
+    second.add(b"y" * 90_000)
+    assert (first.spooled, second.spooled) == (False, True)
+    assert (first.end(), second.end()) == (b"x" * 90_000, b"y" * 90_000)
+    assert (spool.memory.left, spool.disk.left) == (100_000, MIB)
+
+
+def test_no_room_is_said_and_given_back(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, memory=8 * MIB, disk=3 * MIB)
+    first, second = (Content(8 * MIB, spool) for _ in range(2))
+    for content in (first, second):
+        content.add(b"x" * (2 * MIB))
     assert (first.fault, second.fault) == (None, "no-room")
     first.release()
     second.release()
-    assert room.left == 3 * 1024 * 1024
+    assert (spool.memory.left, spool.disk.left) == (8 * MIB, 3 * MIB)
+
+
+def test_a_spool_that_can_not_be_written_is_no_room(tmp_path: Path) -> None:
+    (tmp_path / "spool").write_bytes(b"a file where a folder should be")
+    content = Content(8 * MIB, Spool(tmp_path / "spool", memory=MIB, disk=MIB * 8))
+    content.add(b"x" * (2 * MIB))
+    assert content.fault == "no-room"
+
+
+def test_a_spool_file_that_was_altered_is_not_read(tmp_path: Path) -> None:
+    file = Spool(tmp_path, memory=0, disk=MIB).open()
+    file.write(b"secret" * 100)
+    os.pwrite(file._handle, b"\0", 50)
+    with pytest.raises(InvalidTag):
+        file.read()

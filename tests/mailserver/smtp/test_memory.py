@@ -20,7 +20,7 @@ from mailserver.smtp.server import SmtpServer
 
 async def main():
     delivery = SimpleNamespace(max_bytes=10_000_000, recipient=lambda address: "local")
-    settings = Settings(base=Path(), file=Path(), listen=Listen(smtp="127.0.0.1:0", submission=""), mail=Mail())
+    settings = Settings(base=Path(sys.argv[1]), file=Path(), listen=Listen(smtp="127.0.0.1:0", submission=""), mail=Mail())
     server = SmtpServer(delivery, SimpleNamespace(), settings, None)
     await server.start()
     print(server.address("smtp")[1], flush=True)
@@ -36,10 +36,14 @@ _MB = 1024 * 1024
 
 
 @pytest.mark.parametrize("at", ["data", "command", "auth-like", "dots"])
-def test_s3_two_hundred_megabytes(at: str) -> None:
+def test_s3_two_hundred_megabytes(at: str, tmp_path: Path) -> None:
     root = Path(__file__).parents[3]
     with subprocess.Popen(
-        [sys.executable, "-c", _SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root
+        [sys.executable, "-c", _SERVER, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=root,
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
