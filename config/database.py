@@ -40,6 +40,7 @@ _AFTER = "congvan.after_commit"
 _SAVEPOINT = Statement(sa.text("SAVEPOINT job"))
 _RELEASE = Statement(sa.text("RELEASE SAVEPOINT job"))
 _ROLLBACK = Statement(sa.text("ROLLBACK TO SAVEPOINT job"))
+_GONE = (sa.exc.OperationalError, sa.exc.InterfaceError)
 _JOBS_OWN_FAULT = (sa.exc.IntegrityError, sa.exc.DataError, sa.exc.ProgrammingError)
 
 
@@ -107,10 +108,14 @@ class Database:
         """A connection with one snapshot for its life. Raises `DatabaseUnavailable`."""
         try:
             conn = self._reader.connect()
-        except sa.exc.DBAPIError as problem:
+        except (sa.exc.DBAPIError, sa.exc.TimeoutError) as problem:
             raise DatabaseUnavailable from problem
         with conn:
-            yield conn
+            try:
+                yield conn
+            except _GONE as problem:
+                log.error("a read failed: %s", problem)
+                raise DatabaseUnavailable from problem
 
     # --- writes
 

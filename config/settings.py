@@ -122,6 +122,17 @@ class Hygiene:
 
 
 @dataclass(frozen=True)
+class Store:
+    """Where message bytes lie and how much of them is kept."""
+
+    account_quota_mb: int = _key(10_240, "Mail an account may keep, in MiB; 0: no limit of its own.")
+    agency_quota_mb: int = _key(0, "Mail all accounts of an agency may keep together, in MiB; 0: no limit.")
+    quota_warn_percent: int = _key(90, "From this share of a quota on people are warned.")
+    compact_percent: int = _key(50, "Segments are rewritten when so much of them is waste; 0: never.")
+    vault_days: int = _key(30, "Expunged mail can be restored for so many days; then its key is dropped.")
+
+
+@dataclass(frozen=True)
 class Queue:
     """How mail leaves this machine."""
 
@@ -170,6 +181,7 @@ class Settings:
     mail: Mail = field(default_factory=Mail)
     dns: Dns = field(default_factory=Dns)
     hygiene: Hygiene = field(default_factory=Hygiene)
+    store: Store = field(default_factory=Store)
     queue: Queue = field(default_factory=Queue)
     exchange: Exchange = field(default_factory=Exchange)
     ledger: Ledger = field(default_factory=Ledger)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from config.refusal import Refused
 from congvan.installation import Installation
 from mailserver.accounts import Account, devices, passwords
-from mailserver.accounts.changes import NewAccount, NewAgency, add_account, add_agency, set_state
+from mailserver.accounts.changes import NewAccount, NewAgency, add_account, add_agency, set_quota, set_state
 from mailserver.store import mailboxes
 
 _AT_ONCE = 100
@@ -57,11 +57,7 @@ def directory_acts(parts: Installation) -> dict[str, Callable[..., Any]]:
     def _add(conn: sa.Connection, row: dict[str, str], word: str) -> Refused | None:
         home = parts.accounts.agency(row["agency"])
         if home is None:
-            return Refused(
-                "no-such-agency",
-                f"Không có cơ quan mã {row['agency']}.",
-                f"There is no agency with the code {row['agency']}.",
-            )
+            return _no_such_agency(row["agency"])
         kept = ((passwords.APP, passwords.keep(passwords.APP, word)),)
         try:
             with conn.begin_nested():
@@ -93,6 +89,18 @@ def directory_acts(parts: Installation) -> dict[str, Callable[..., Any]]:
         parts.database.write(lambda conn: devices.revoke(conn, parts.seal, owner, device, by))
         return {"address": owner.address, "device": device, "state": "revoked"}
 
+    def limit_account(address: str, quota_bytes: int | None, by: str) -> dict[str, Any]:
+        found = _account(address)
+        parts.database.write(lambda conn: set_quota(conn, parts.seal, found, quota_bytes, by))
+        return {"address": found.address, "quota_bytes": quota_bytes}
+
+    def limit_agency(code: str, quota_bytes: int | None, by: str) -> dict[str, Any]:
+        found = parts.accounts.agency(code)
+        if found is None:
+            raise _no_such_agency(code)
+        parts.database.write(lambda conn: set_quota(conn, parts.seal, found, quota_bytes, by))
+        return {"code": found.code, "quota_bytes": quota_bytes}
+
     def _account(address: str) -> Account:
         found = parts.accounts.by_address(address)
         if found is None:
@@ -107,4 +115,12 @@ def directory_acts(parts: Installation) -> dict[str, Callable[..., Any]]:
         "account.lock": lock_account,
         "device.add": add_device,
         "device.revoke": revoke_device,
+        "account.quota": limit_account,
+        "agency.quota": limit_agency,
     }
+
+
+def _no_such_agency(code: str) -> Refused:
+    return Refused(
+        "no-such-agency", f"Không có cơ quan mã {code}.", f"There is no agency with the code {code}."
+    )

@@ -19,6 +19,7 @@ from mailserver.delivery import Delivery
 from mailserver.dns import Resolver
 from mailserver.hygiene.screening import Screening, resolver_of, scanner_of
 from mailserver.store import Store
+from mailserver.store.quota import Limits
 from mailserver.store.segments import Segments
 from policy.ledger.checkpoint import Key
 from policy.ledger.store import Sequencer
@@ -111,7 +112,9 @@ class Installation:
     @cached_property
     def store(self) -> Store:
         """Mail."""
-        return Store(self.database, self.seal, self.segments, self.wake)
+        own = self.settings.store
+        limits = Limits(own.account_quota_mb << 20, own.agency_quota_mb << 20, own.quota_warn_percent)
+        return Store(self.database, self.seal, self.segments, self.wake, limits)
 
     @cached_property
     def rulebook(self) -> Rulebook:

@@ -37,6 +37,7 @@ COMMANDS = (
     "audit",
     "queue",
     "importing",
+    "vault",
     "verify_data",
 )
 """Modules of ``congvan.commands``, in the order of ``--help``."""

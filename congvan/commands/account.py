@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""``congvan account list|import|lock|unlock``."""
+"""``congvan account list|import|lock|unlock|quota``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import Any
 
 from config.refusal import Refused
 from congvan.control import call
-from congvan.installation import find_settings, open_database, open_seal
+from congvan.installation import Installation, find_settings, open_database, open_seal
+from congvan.limits import add_limit, shown
 from congvan.output import emit
 from mailserver.accounts import Accounts
 from mailserver.accounts.model import ROLES
@@ -36,6 +37,10 @@ def register(subparsers: Any) -> None:
         one = acts.add_parser(name, help=f"{name} an account")
         one.add_argument("address")
         one.set_defaults(run=lock, locked=locked)
+    limit = acts.add_parser("quota", help="show or set how much mail an account may keep")
+    limit.add_argument("address")
+    add_limit(limit)
+    limit.set_defaults(run=quota)
 
 
 def show(args: argparse.Namespace) -> int:
@@ -76,6 +81,32 @@ def lock(args: argparse.Namespace) -> int:
     arguments = {"address": args.address, "locked": args.locked, "by": f"operator {getpass.getuser()}"}
     answer = call(find_settings(args), "account.lock", arguments)
     emit(args, answer, f"{answer['address']}: {answer['state']}")
+    return 0
+
+
+def quota(args: argparse.Namespace) -> int:
+    """Show use and limit, or set the limit."""
+    settings = find_settings(args)
+    if args.set is not None:
+        arguments = {
+            "address": args.address,
+            "quota_bytes": args.set[0],
+            "by": f"operator {getpass.getuser()}",
+        }
+        call(settings, "account.quota", arguments)
+    parts = Installation(settings)
+    try:
+        found = parts.accounts.by_address(args.address)
+        if found is None:
+            raise Refused(
+                "no-such-account",
+                f"Không có tài khoản {args.address}.",
+                f"There is no account {args.address}.",
+            )
+        use = parts.store.quota(found.ref)
+    finally:
+        parts.close()
+    emit(args, asdict(use) | {"address": found.address, "near": use.is_near}, shown(found.address, use))
     return 0
 
 

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""``congvan agency list|show|add``."""
+"""``congvan agency list|show|add|quota``."""
 
 from __future__ import annotations
 
 import argparse
+import getpass
 from dataclasses import asdict
 from typing import Any
 
 from config.refusal import Refused
 from congvan.control import call
-from congvan.installation import find_settings, open_database, open_seal
+from congvan.installation import Installation, find_settings, open_database, open_seal
+from congvan.limits import add_limit, shown
 from congvan.output import emit
 from mailserver.accounts import Accounts, Agency
 
@@ -30,6 +32,10 @@ def register(subparsers: Any) -> None:
     add.add_argument("--parent", default="", metavar="CODE")
     add.add_argument("--place", default="Cà Mau")
     add.set_defaults(run=add_agency)
+    limit = acts.add_parser("quota", help="show or set how much mail all accounts of an agency may keep")
+    limit.add_argument("code")
+    add_limit(limit)
+    limit.set_defaults(run=quota)
 
 
 def show_all(args: argparse.Namespace) -> int:
@@ -65,6 +71,28 @@ def add_agency(args: argparse.Namespace) -> int:
     names = ("code", "name", "short", "domain", "parent", "place")
     answer = call(find_settings(args), "agency.add", {name: getattr(args, name) for name in names})
     emit(args, answer, f"{answer['code']}: {answer['registry']}")
+    return 0
+
+
+def quota(args: argparse.Namespace) -> int:
+    """Show use and limit, or set the limit. Raises `Refused` (``no-such-agency``)."""
+    settings = find_settings(args)
+    if args.set is not None:
+        arguments = {"code": args.code, "quota_bytes": args.set[0], "by": f"operator {getpass.getuser()}"}
+        call(settings, "agency.quota", arguments)
+    parts = Installation(settings)
+    try:
+        found = parts.accounts.agency(args.code)
+        if found is None:
+            raise Refused(
+                "no-such-agency",
+                f"Không có cơ quan mã {args.code}. Xem `congvan agency list`.",
+                f"There is no agency with the code {args.code}. See `congvan agency list`.",
+            )
+        use = parts.store.agency_quota(found.number)
+    finally:
+        parts.close()
+    emit(args, asdict(use) | {"code": found.code, "near": use.is_near}, shown(found.code, use))
     return 0
 
 

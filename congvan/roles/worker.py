@@ -9,11 +9,14 @@ from collections.abc import Awaitable, Callable
 
 from config.leases import hold, release
 from config.refusal import Refused
+from congvan.acts import directory_acts
 from congvan.control import ControlServer
 from congvan.installation import Installation
+from congvan.keeping import store_acts
 from congvan.roles.running import announced, until_stopped
 from exchange.worker import ExchangeWorker, acts
 from mailserver.queue.courier import Courier
+from mailserver.store.upkeep import Upkeep
 
 log = logging.getLogger("congvan.worker")
 _LEASE = "ledger-sequencer"
@@ -28,11 +31,15 @@ async def run(parts: Installation) -> None:
     await asyncio.to_thread(lambda: parts.sequencer)
     courier = Courier(parts.store, parts.accounts, parts.delivery, settings, parts.wake)
     exchange = ExchangeWorker(parts.exchange)
-    control = ControlServer(settings, acts(parts.exchange))
+    own = settings.store
+    upkeep = Upkeep(parts.store, own.vault_days, own.compact_percent)
+    control = ControlServer(settings, acts(parts.exchange) | directory_acts(parts) | store_acts(parts))
     duties = [
         asyncio.create_task(_always("courier", courier.run)),
         asyncio.create_task(_always("sequencer", lambda: _sequence(parts))),
         asyncio.create_task(_always("exchange", exchange.run)),
+        asyncio.create_task(_always("upkeep", upkeep.run)),
+        asyncio.create_task(_always("spread", parts.delivery.spread_all)),
     ]
     await control.start()
     try:

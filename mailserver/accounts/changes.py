@@ -165,6 +165,20 @@ def set_state(conn: sa.Connection, seal: Seal, who: Account, state: str, by: str
     record(conn, seal, f"account.{state}", who.address, {"by": by})
 
 
+def set_quota(
+    conn: sa.Connection, seal: Seal, whom: Account | Agency, quota_bytes: int | None, by: str
+) -> None:
+    """Limit what an account or agency keeps: bytes, None for the setting's default, -1 for no limit."""
+    if isinstance(whom, Account):
+        here = sa.and_(account.c.agency == whom.ref.agency, account.c.account == whom.ref.account)
+        conn.execute(sa.update(account).where(here).values(quota_bytes=quota_bytes))
+        subject, kind = whom.address, "account.quota"
+    else:
+        conn.execute(sa.update(agency).where(agency.c.agency == whom.number).values(quota_bytes=quota_bytes))
+        subject, kind = whom.code, "agency.quota"
+    record(conn, seal, kind, subject, {"bytes": quota_bytes, "by": by})
+
+
 def address_digest(seal: Seal, address: str) -> bytes:
     """How an address is found without showing it."""
     return seal.digest("address", address.encode())

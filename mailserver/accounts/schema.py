@@ -39,6 +39,7 @@ agency = sa.Table(
     sa.Column("from_us", sa.BigInteger, nullable=False),
     sa.Column("to_us", sa.BigInteger),
     sa.Column("successor", sa.String(35)),
+    sa.Column("quota_bytes", sa.BigInteger),
 )
 
 account = sa.Table(
@@ -51,6 +52,7 @@ account = sa.Table(
     sa.Column("state", sa.String(10), nullable=False),
     sa.Column("created_us", sa.BigInteger, nullable=False),
     sa.Column("sealed", sa.LargeBinary, nullable=False),
+    sa.Column("quota_bytes", sa.BigInteger),
 )
 
 credential = sa.Table(

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from config.clock import now_us
 from config.database import after_commit
 from mailserver.accounts import AccountRef
-from mailserver.delivery import spread
+from mailserver.delivery import room, spread
 from mailserver.delivery.incoming import Incoming, Outcome
 from mailserver.delivery.plan import Plan
 from mailserver.store import SEEN, Ref, Store, blobs, mailboxes, messages, outbound
@@ -50,19 +50,22 @@ class Commit:
         prepared, store = examined.prepared, self._store
         many = len(plan.local) > spread.ABOVE
         refs = len(plan.local) + len(plan.remote) + (incoming.sent_copy is not None)
-        blob = blobs.put(conn, store.segments, prepared, refs, examined.sealed_verdict)
-        now = now_us()
-        places: list[tuple[Ref, int]] = []
+        now, size = now_us(), prepared.size
         boxes = sorted(self._box(conn, owner, quarantined, examined.junk) for owner in plan.local)
-        if many:
-            spread.later(conn, store.seal, blob, prepared.size, boxes, now)
-        else:
-            places = [
-                (box, messages.put(conn, messages.Put(box, blob, 0, now, prepared.size))) for box in boxes
-            ]
+        room.require(conn, store, incoming, [] if quarantined else plan.local)
+        wanted = [] if many else [(box, 0) for box in boxes]
         if incoming.sent_copy is not None:
-            messages.put(conn, messages.Put(incoming.sent_copy, blob, SEEN, now, prepared.size))
+            wanted = sorted([*wanted, (incoming.sent_copy, SEEN)])
+        taken = [(messages.must_take(conn, box, flags, size), flags) for box, flags in wanted]
+        # after the mailboxes: locks go in one order
+        blob = blobs.put(conn, store.segments, prepared, refs, examined.sealed_verdict)
+        put = messages.Put
+        messages.fill(conn, [(place, put(place.ref, blob, flags, now, size)) for place, flags in taken])
+        if many:
+            spread.later(conn, store.seal, blob, size, boxes, now)
+        if incoming.sent_copy is not None:
             store.woken(conn, incoming.sent_copy)
+        places = [(place.ref, place.uid) for place, flags in taken if not flags]
         self._queue(conn, incoming, plan, blob)
         self._note(conn, incoming, examined, quarantined)
         store.woken(conn, *(box for box, _ in places))

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from config.refusal import Refused
 from mailserver.accounts import Accounts
-from mailserver.delivery import judge, plan, spread
+from mailserver.delivery import judge, plan, room, spread
 from mailserver.delivery.commit import Commit, Examined
 from mailserver.delivery.incoming import Incoming, Outcome
 from mailserver.delivery.plan import Whose
@@ -21,6 +21,7 @@ from mailserver.hygiene import Verdict
 from mailserver.hygiene.scanner import Scanner
 from mailserver.hygiene.verdict import Note
 from mailserver.store import Store, blobs
+from mailserver.store.quota import OverQuota
 from policy.rulebook import Rulebook
 
 _INLINE = 32 * 1024
@@ -44,17 +45,20 @@ class Delivery:
         self.max_bytes = max_bytes
         self._scanner = scanner
         self._transaction = Commit(store)
+        self._full = room.Full()
         self._spreading: asyncio.Task[None] | None = None
 
     def recipient(self, address: str) -> Whose:
-        """What an address is to us, for the answer to RCPT."""
+        """What an address is to us, for the answer to RCPT. Raises `OverQuota` while it is known full."""
+        self._full.refuse(self.accounts, address)
         return plan.whose(self.accounts, address)
 
     async def deliver(self, incoming: Incoming) -> Outcome:
         """Accept a message: when this returns, it is durable.
 
         Raises `Refused` with the rule's id when the rules hold or block it, for an unknown recipient, a
-        From that is not the sender's, or a message too large; `Unavailable` when it can't be stored now.
+        From that is not the sender's, or a message too large; `OverQuota` naming a full mailbox;
+        `Unavailable` when it can't be stored now.
         """
         if len(incoming.data) > self.max_bytes:
             raise Refused(
@@ -76,15 +80,20 @@ class Delivery:
                 )
                 raise judge.refusal_of(decision)
             planned, quarantined = plan.quarantine(self.accounts), True
-        outcome = await self.store.database.commit(
-            lambda conn: self._transaction.put(conn, incoming, planned, examined, quarantined=quarantined)
-        )
+        try:
+            outcome = await self.store.database.commit(
+                lambda conn: self._transaction.put(conn, incoming, planned, examined, quarantined=quarantined)
+            )
+        except OverQuota as problem:
+            raise self._full.note(self.accounts, problem) from problem
         if outcome.spread:
             self._spreading = asyncio.create_task(self.spread_all(), name="spread")
         return outcome
 
     async def spread_all(self) -> None:
         """Finish spreading letters to many mailboxes, also after a crash (DESIGN 4.2)."""
+        if not await asyncio.to_thread(spread.is_waiting, self.store):
+            return
         while await self.store.database.commit(lambda conn: spread.one_slice(conn, self.store)):
             pass
 

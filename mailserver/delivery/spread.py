@@ -33,6 +33,12 @@ def later(conn: sa.Connection, seal: Seal, blob: int, size: int, boxes: list[Ref
     )
 
 
+def is_waiting(store: Store) -> bool:
+    """Whether a letter is still to be spread."""
+    with store.database.reading() as conn:
+        return conn.execute(sa.select(schema.spread.c.spread).limit(1)).first() is not None
+
+
 def one_slice(conn: sa.Connection, store: Store) -> bool:
     """Put the next slice of the oldest spread letter into its mailboxes; False when none is left."""
     table = schema.spread

@@ -21,6 +21,7 @@ _CODES = {
     "too-many-mailboxes": "LIMIT",
     "too-many-keywords": "LIMIT",
     "over-quota": "OVERQUOTA",
+    "larger-than-quota": "OVERQUOTA",
     "message-too-big": "TOOBIG",
     "no-permission": "NOPERM",
 }

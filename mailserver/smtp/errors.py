@@ -28,7 +28,9 @@ _CODES = {
     "throttled": (454, "4.7.0"),
     "account-locked": (535, "5.7.13"),
     "over-quota": (452, "4.2.2"),
+    "larger-than-quota": (552, "5.2.2"),
     "database-unavailable": (451, "4.3.0"),
+    "storage-unavailable": (452, "4.3.1"),
 }
 _WIDTH = 380
 _MOST_LINES = 12

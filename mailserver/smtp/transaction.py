@@ -162,6 +162,9 @@ class Session(SigningIn):
             except BadArgument as problem:
                 await self.say(problem.code, problem.enhanced, problem.en, problem.vi)
                 return
+            except Refused as problem:
+                await self.push(refusal(problem, utf8=self.utf8))
+                return
             self._recipients[recipient.address.lower()] = recipient
             await self.say(250, "2.1.5", "OK")
 

@@ -11,13 +11,14 @@ from typing import Any
 
 import sqlalchemy as sa
 from cryptography.exceptions import InvalidTag
+from sqlalchemy.dialects import postgresql, sqlite
 
 from config.seal import Seal, SealBroken, fresh_nonce
 from config.statement import Statement, insert
 from mailserver.accounts.schema import next_number
 from mailserver.message import Summary, scan
 from mailserver.store import schema
-from mailserver.store.segments import Segments
+from mailserver.store.storage import BlobStorage
 
 _NONCE, _TAG = 12, 16
 
@@ -58,7 +59,7 @@ _ADD_SUMMARY = insert(schema.summary)
 
 def put(
     conn: sa.Connection,
-    segments: Segments,
+    segments: BlobStorage,
     prepared: Prepared,
     refs: int,
     sealed_verdict: bytes | None = None,
@@ -86,21 +87,31 @@ def put(
     return number
 
 
-def refer(conn: sa.Connection, blob: int, by: int) -> None:
-    """Add ``by`` references; at none left the key is dropped, which erases the bytes."""
+def refer(conn: sa.Connection, blob: int, by: int, *, erased_us: int | None = None) -> None:
+    """Add ``by`` references; at none left the key is dropped, which erases the bytes.
+
+    ``erased_us`` notes the name of a blob that goes, so that a restored backup erases it again.
+    """
     table = schema.blob
-    left = conn.execute(
-        sa.update(table).where(table.c.blob == blob).values(refs=table.c.refs + by).returning(table.c.refs)
-    ).scalar()
-    if left is not None and left <= 0:
+    row = conn.execute(
+        sa.update(table)
+        .where(table.c.blob == blob)
+        .values(refs=table.c.refs + by)
+        .returning(table.c.refs, table.c.name)
+    ).first()
+    if row is not None and row.refs <= 0:
         conn.execute(sa.delete(schema.summary).where(schema.summary.c.blob == blob))
         conn.execute(sa.delete(table).where(table.c.blob == blob))
+        if erased_us is not None:
+            dialect = postgresql if conn.dialect.name == "postgresql" else sqlite
+            note = dialect.insert(schema.erased).values(name=row.name, at_us=erased_us)
+            conn.execute(note.on_conflict_do_nothing())
 
 
 _PLACE = Statement(sa.select(schema.blob).where(schema.blob.c.blob == sa.bindparam("wanted")))
 
 
-def content(conn: sa.Connection, segments: Segments, seal: Seal, blob: int) -> bytes:
+def content(conn: sa.Connection, segments: BlobStorage, seal: Seal, blob: int) -> bytes:
     """The bytes of a blob. Raises `LookupError` when it is not there, `SealBroken` when altered."""
     row: Any = _PLACE.first(conn, wanted=blob)
     if row is None:
@@ -114,8 +125,8 @@ def places(conn: sa.Connection, wanted: set[int]) -> dict[int, Any]:
     return {row.blob: row for row in conn.execute(sa.select(table).where(table.c.blob.in_(wanted)))}
 
 
-def opened(segments: Segments, seal: Seal, row: Any) -> bytes:
-    """The bytes that lie where a row of `places` says. Raises `SealBroken`."""
+def opened(segments: BlobStorage, seal: Seal, row: Any) -> bytes:
+    """The bytes that lie where a row of `places` says. Raises `SealBroken`, `OSError`."""
     sealed = segments.read(row.segment, row.offset, row.length)
     if len(sealed) != row.length:
         raise SealBroken

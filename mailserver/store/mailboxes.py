@@ -14,10 +14,11 @@ from config.statement import Statement
 from mailserver.accounts.model import AccountRef
 from mailserver.accounts.schema import counter, next_number
 from mailserver.store import schema
-from mailserver.store.blobs import refer
 from mailserver.store.model import FIRST_KEYWORD_BIT, INBOX, LAST_KEYWORD_BIT, SPECIAL_FOLDERS, Mailbox, Ref
 
 _MOST_MAILBOXES = 2000
+NOBODY = 0
+"""The owner of a deleted mailbox."""
 
 
 class NoSuchMailbox(Refused):
@@ -95,16 +96,59 @@ def rename(conn: sa.Connection, seal: Seal, ref: Ref, owner: AccountRef, name: s
     )
 
 
-def delete(conn: sa.Connection, ref: Ref) -> None:
-    """Remove a mailbox with its messages."""
-    table = schema.message
+def bury(conn: sa.Connection, seal: Seal, ref: Ref) -> None:
+    """Take a mailbox away from its owner: nobody lists or finds it any more.
+
+    Its messages go to the vault in slices (`messages.clear`); the row stays for its name until the vault
+    holds none of them (`vault.purge`). Raises `NoSuchMailbox`.
+    """
+    lock(conn, ref)
+    table = schema.mailbox
     here = sa.and_(table.c.agency == ref.agency, table.c.mailbox == ref.mailbox)
-    held = conn.execute(
-        sa.select(table.c.blob, sa.func.count().label("n")).where(here).group_by(table.c.blob)
+    conn.execute(
+        sa.update(table)
+        .where(here, table.c.owner != NOBODY)
+        .values(buried_owner=table.c.owner, owner=NOBODY, name_digest=seal.digest("buried", _aad(ref)))
     )
-    for row in held.all():
-        refer(conn, row.blob, -row.n)
-    for other in (table, schema.change, schema.keyword, schema.mailbox, schema.follower, schema.grant):
+    for other in (schema.follower, schema.grant):
+        conn.execute(sa.delete(other).where(other.c.agency == ref.agency, other.c.mailbox == ref.mailbox))
+
+
+def owner_of(conn: sa.Connection, ref: Ref) -> int | None:
+    """Whose mailbox this is; `NOBODY` when it was deleted, None when it was never there or is forgotten."""
+    table = schema.mailbox
+    return conn.execute(
+        sa.select(table.c.owner).where(table.c.agency == ref.agency, table.c.mailbox == ref.mailbox)
+    ).scalar()
+
+
+def name_of(conn: sa.Connection, seal: Seal, ref: Ref) -> str:
+    """The name a mailbox has or had; "" when it is forgotten."""
+    table = schema.mailbox
+    sealed = conn.execute(
+        sa.select(table.c.sealed_name).where(table.c.agency == ref.agency, table.c.mailbox == ref.mailbox)
+    ).scalar()
+    return "" if sealed is None else seal.open_text(sealed, _aad(ref))
+
+
+def buried(conn: sa.Connection, limit: int) -> list[Ref]:
+    """Deleted mailboxes that still hold messages, or of which the vault holds none any more."""
+    table = schema.mailbox
+    held, kept = (
+        sa.exists().where(other.c.agency == table.c.agency, other.c.mailbox == table.c.mailbox)
+        for other in (schema.message, schema.vault)
+    )
+    query = (
+        sa.select(table.c.agency, table.c.mailbox)
+        .where(table.c.owner == NOBODY, sa.or_(held, ~kept))
+        .limit(limit)
+    )
+    return [Ref(row.agency, row.mailbox) for row in conn.execute(query)]
+
+
+def forget(conn: sa.Connection, ref: Ref) -> None:
+    """Remove the rows of a buried mailbox that holds no message and of which the vault holds none."""
+    for other in (schema.change, schema.keyword, schema.mailbox):
         conn.execute(sa.delete(other).where(other.c.agency == ref.agency, other.c.mailbox == ref.mailbox))
 
 
@@ -144,7 +188,9 @@ def get(conn: sa.Connection, seal: Seal, ref: Ref) -> Mailbox | None:
     """The mailbox as it is now."""
     table = schema.mailbox
     row = conn.execute(
-        sa.select(table).where(table.c.agency == ref.agency, table.c.mailbox == ref.mailbox)
+        sa.select(table).where(
+            table.c.agency == ref.agency, table.c.mailbox == ref.mailbox, table.c.owner != NOBODY
+        )
     ).first()
     return None if row is None else _mailbox(row, seal, _keywords(conn, seal, ref))
 

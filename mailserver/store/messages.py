@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -16,7 +17,7 @@ from config.clock import now_us
 from config.statement import Statement, insert
 from mailserver.store import schema
 from mailserver.store.blobs import refer
-from mailserver.store.mailboxes import NoSuchMailbox, lock
+from mailserver.store.mailboxes import NOBODY, NoSuchMailbox, lock
 from mailserver.store.model import DELETED, SEEN, Change, Ref, Row, ranges
 
 SLICE = 1000
@@ -41,6 +42,7 @@ _TAKE_UID = Statement(
     .where(
         schema.mailbox.c.agency == sa.bindparam("in_agency"),
         schema.mailbox.c.mailbox == sa.bindparam("in_mailbox"),
+        schema.mailbox.c.owner != sa.literal_column("0"),
     )
     .values(
         uidnext=schema.mailbox.c.uidnext + sa.literal_column("1"),
@@ -55,6 +57,14 @@ _ADD = insert(schema.message)
 _ADD_CHANGE = insert(schema.change)
 
 
+class Place(NamedTuple):
+    """A UID and modseq taken for a message that `fill` puts there in the same transaction."""
+
+    ref: Ref
+    uid: int
+    modseq: int
+
+
 def put(conn: sa.Connection, one: Put) -> int:
     """Add a message whose blob reference is already counted; returns its UID. Raises `NoSuchMailbox`."""
     uids = put_all(conn, [one])
@@ -65,24 +75,38 @@ def put(conn: sa.Connection, one: Put) -> int:
 
 def put_all(conn: sa.Connection, new: Sequence[Put]) -> list[int | None]:
     """`put` of several, in their order; a mailbox that is gone gives None and gets nothing."""
-    uids: list[int | None] = []
+    places = [take(conn, one.ref, one.flags, one.size) for one in new]
+    fill(conn, [(place, one) for place, one in zip(places, new, strict=True) if place is not None])
+    return [None if place is None else place.uid for place in places]
+
+
+def take(conn: sa.Connection, ref: Ref, flags: int, size: int) -> Place | None:
+    """Lock a mailbox and take its next UID; None when it is gone.
+
+    Before the blob's reference is counted: locks go mailbox, blob, counters.
+    """
+    row = _TAKE_UID.row(
+        conn, in_agency=ref.agency, in_mailbox=ref.mailbox, fresh=0 if flags & SEEN else 1, bytes=size
+    )
+    return None if row is None else Place(ref, int(row[0]) - 1, int(row[1]))
+
+
+def must_take(conn: sa.Connection, ref: Ref, flags: int, size: int) -> Place:
+    """`take`. Raises `NoSuchMailbox`."""
+    place = take(conn, ref, flags, size)
+    if place is None:
+        raise NoSuchMailbox
+    return place
+
+
+def fill(conn: sa.Connection, new: Sequence[tuple[Place, Put]]) -> None:
+    """Put messages whose blob references are already counted into the places taken for them."""
     added: list[dict[str, int]] = []
     changes: list[dict[str, int | str]] = []
     now = now_us()
-    for one in new:
-        row = _TAKE_UID.row(
-            conn,
-            in_agency=one.ref.agency,
-            in_mailbox=one.ref.mailbox,
-            fresh=0 if one.flags & SEEN else 1,
-            bytes=one.size,
-        )
-        if row is None:
-            uids.append(None)
-            continue
-        uid, modseq = int(row[0]) - 1, int(row[1])
-        uids.append(uid)
-        where = {"agency": one.ref.agency, "mailbox": one.ref.mailbox, "modseq": modseq}
+    for place, one in new:
+        uid = place.uid
+        where = {"agency": place.ref.agency, "mailbox": place.ref.mailbox, "modseq": place.modseq}
         added.append(
             {
                 **where,
@@ -98,7 +122,6 @@ def put_all(conn: sa.Connection, new: Sequence[Put]) -> list[int | None]:
     if added:
         _ADD.many(conn, added)
         _ADD_CHANGE.many(conn, changes)
-    return uids
 
 
 def rows(
@@ -204,12 +227,12 @@ def move(conn: sa.Connection, source: Ref, uids: Sequence[int], target: Ref) -> 
         lock(conn, ref)
     chosen = _chosen(conn, source, uids)
     pairs = _copy(conn, chosen, target, refs=0)
-    _remove(conn, source, chosen)
+    _remove(conn, source, chosen, keep=False)
     return pairs
 
 
 def expunge(conn: sa.Connection, ref: Ref, uids: Sequence[int] | None) -> list[int]:
-    """Remove messages flagged \\Deleted (of ``uids`` only, when given); returns their UIDs.
+    """Move messages flagged \\Deleted (of ``uids`` only, when given) to the vault; returns their UIDs.
 
     At most `SLICE` a call: call again while it returns that many.
     """
@@ -236,10 +259,16 @@ def expunge(conn: sa.Connection, ref: Ref, uids: Sequence[int] | None) -> list[i
         chosen = [Row(*row) for row in conn.execute(query)]
     else:
         chosen = [row for row in _chosen(conn, ref, uids) if row.flags & DELETED]
-    _remove(conn, ref, chosen)
-    for row in chosen:
-        refer(conn, row.blob, -1)
+    _remove(conn, ref, chosen, keep=True)
     return [row.uid for row in chosen]
+
+
+def clear(conn: sa.Connection, ref: Ref) -> int:
+    """Move up to `SLICE` messages of a mailbox that is being deleted to the vault; returns how many."""
+    lock(conn, ref)
+    chosen = rows(conn, ref, limit=SLICE)
+    _remove(conn, ref, chosen, keep=True)
+    return len(chosen)
 
 
 def _chosen(conn: sa.Connection, ref: Ref, uids: Sequence[int]) -> list[Row]:
@@ -264,7 +293,7 @@ def _copy(conn: sa.Connection, chosen: list[Row], target: Ref, refs: int) -> lis
     table, count = schema.mailbox, len(chosen)
     row = conn.execute(
         sa.update(table)
-        .where(table.c.agency == target.agency, table.c.mailbox == target.mailbox)
+        .where(table.c.agency == target.agency, table.c.mailbox == target.mailbox, table.c.owner != NOBODY)
         .values(
             uidnext=table.c.uidnext + count,
             highestmodseq=table.c.highestmodseq + 1,
@@ -301,7 +330,8 @@ def _copy(conn: sa.Connection, chosen: list[Row], target: Ref, refs: int) -> lis
     return [(one.uid, first + position) for position, one in enumerate(chosen)]
 
 
-def _remove(conn: sa.Connection, ref: Ref, chosen: list[Row]) -> None:
+def _remove(conn: sa.Connection, ref: Ref, chosen: list[Row], *, keep: bool) -> None:
+    """Take rows out; ``keep``: into the vault, which takes over their references."""
     if not chosen:
         return
     modseq = _advance(
@@ -311,15 +341,48 @@ def _remove(conn: sa.Connection, ref: Ref, chosen: list[Row]) -> None:
         unseen=-sum(1 for row in chosen if not row.flags & SEEN),
         size=-sum(row.size for row in chosen),
     )
-    table = schema.message
     gone = ranges([row.uid for row in chosen])
-    delete = sa.delete(table).where(
-        table.c.agency == ref.agency,
-        table.c.mailbox == ref.mailbox,
-        table.c.uid == sa.bindparam("row_uid"),
-    )
-    conn.execute(delete, [{"row_uid": row.uid} for row in chosen])
+    spans = [
+        {"in_agency": ref.agency, "in_mailbox": ref.mailbox, "first": first, "last": last}
+        for first, last in gone
+    ]
+    if keep:
+        now = now_us()
+        _KEEP.many(conn, [{**one, "now": now} for one in spans])
+    _DELETE.many(conn, spans)
     _log(conn, ref, modseq, gone, "x")
+
+
+_SPAN = sa.and_(
+    schema.message.c.agency == sa.bindparam("in_agency"),
+    schema.message.c.mailbox == sa.bindparam("in_mailbox"),
+    schema.message.c.uid.between(sa.bindparam("first"), sa.bindparam("last")),
+)
+_DELETE = Statement(sa.delete(schema.message).where(_SPAN))
+_KEEP = Statement(
+    sa.insert(schema.vault).from_select(
+        [one.name for one in schema.vault.columns],
+        sa.select(
+            schema.message.c.agency,
+            schema.message.c.mailbox,
+            schema.message.c.uid,
+            sa.func.coalesce(schema.mailbox.c.buried_owner, schema.mailbox.c.owner),
+            schema.message.c.blob,
+            schema.message.c.flags,
+            schema.message.c.internaldate_us,
+            schema.message.c.size,
+            sa.cast(sa.bindparam("now"), sa.BigInteger),
+        )
+        .join(
+            schema.mailbox,
+            sa.and_(
+                schema.mailbox.c.agency == schema.message.c.agency,
+                schema.mailbox.c.mailbox == schema.message.c.mailbox,
+            ),
+        )
+        .where(_SPAN),
+    )
+)
 
 
 def _advance(conn: sa.Connection, ref: Ref, *, exists: int = 0, unseen: int = 0, size: int = 0) -> int:

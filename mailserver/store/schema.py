@@ -33,6 +33,7 @@ mailbox = sa.Table(
     sa.Column("exists", sa.BigInteger, nullable=False),
     sa.Column("unseen", sa.BigInteger, nullable=False),
     sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("buried_owner", sa.Integer),
     sa.UniqueConstraint("agency", "owner", "name_digest", name="mailbox_name"),
 )
 
@@ -90,12 +91,47 @@ blob = sa.Table(
     metadata,
     _key("blob"),
     sa.Column("name", sa.LargeBinary(32), nullable=False, unique=True),
-    sa.Column("segment", sa.Integer, nullable=False),
+    sa.Column("segment", sa.BigInteger, nullable=False),
     sa.Column("offset", sa.BigInteger, nullable=False),
     sa.Column("length", sa.BigInteger, nullable=False),
     sa.Column("wrapped_key", sa.LargeBinary, nullable=False),
     sa.Column("refs", sa.BigInteger, nullable=False),
+    sa.Index("blob_segment", "segment", "length"),
 )
+
+emptied = sa.Table(
+    "segment_emptied",
+    metadata,
+    _key("segment"),
+    sa.Column("at_us", sa.BigInteger, nullable=False),
+)
+"""Segments that no blob names any more, from when: they go after a while, so that readers never fail."""
+
+erased = sa.Table(
+    "blob_erased",
+    metadata,
+    sa.Column("name", sa.LargeBinary(32), primary_key=True),
+    sa.Column("at_us", sa.BigInteger, nullable=False, index=True),
+)
+"""Names of blobs whose key was dropped for good: a restored backup erases them again (DESIGN 4.3)."""
+
+vault = sa.Table(
+    "vault",
+    metadata,
+    _key("agency"),
+    _key("mailbox"),
+    _key("uid"),
+    sa.Column("owner", sa.Integer, nullable=False),
+    sa.Column("blob", sa.BigInteger, nullable=False),
+    sa.Column("flags", sa.BigInteger, nullable=False),
+    sa.Column("internaldate_us", sa.BigInteger, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("expunged_us", sa.BigInteger, nullable=False),
+    sa.Index("vault_owner", "agency", "owner", "expunged_us"),
+    sa.Index("vault_due", "expunged_us"),
+    sqlite_with_rowid=False,
+)
+"""Expunged messages that can still be restored; each holds a reference to its blob."""
 
 summary = sa.Table(
     "summary",
@@ -141,3 +177,6 @@ follower = sa.Table(
     _key("mailbox"),
     sa.Column("modseq", sa.BigInteger, nullable=False),
 )
+
+HOLDERS: list[sa.Column[int]] = [message.c.blob, vault.c.blob, outbound.c.blob]
+"""Columns of which each row holds one reference to a blob (a spread letter holds several)."""

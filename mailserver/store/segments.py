@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """Segments: append-only files of sealed blobs, zero-filled ahead, made durable once a commit.
 
-A process appends only to a segment it made itself, from its one writer thread; anybody reads any. Bytes
-of a transaction that was undone stay as waste that nothing names.
+A process appends only to a segment it made itself, from its one writer thread, and holds a lock on the file
+as long as it may append; anybody reads any. Bytes of a transaction that was undone stay as waste that nothing
+names, until compaction writes the others elsewhere.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import threading
 from collections import OrderedDict
 from pathlib import Path
+
+from config.durable import sync_folder
+from mailserver.store.storage import StorageUnavailable
 
 _MAGIC = b"congvan segment 1\n\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
 _FILL = 4 * 1024 * 1024
@@ -19,7 +24,10 @@ _OPEN_FILES = 64
 
 
 class Segments:
-    """The segment files in ``folder``."""
+    """The segment files in ``folder``: the `storage.BlobStorage` of one machine."""
+
+    is_remote = False
+    group_bytes = 8 * 1024 * 1024
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -36,26 +44,45 @@ class Segments:
         """The file of segment ``number``."""
         return self._folder / f"{number:08d}.segment"
 
+    # --- appending
+
     def append(self, data: bytes | bytearray) -> tuple[int, int]:
-        """Write ``data`` and return (segment, offset). Durable after `flush`. Writer thread only."""
-        if self._number is None or self._end + len(data) > _FULL:
-            self._begin()
+        """Write ``data`` and return (segment, offset). Durable after `flush`. Writer thread only.
+
+        Raises `StorageUnavailable`; what was half written is overwritten by the next one.
+        """
+        try:
+            if self._number is None or self._end + len(data) > _FULL:
+                self._begin()
+            need = self._end + len(data)
+            if need > self._filled:
+                self._fill(need)
+            view, offset = memoryview(data), self._end
+            while view:
+                written = os.pwrite(self._handle, view, offset)
+                view, offset = view[written:], offset + written
+        except OSError as problem:
+            raise StorageUnavailable from problem
         assert self._number is not None
-        need = self._end + len(data)
-        if need > self._filled:
-            self._fill(need)
-        view, offset = memoryview(data), self._end
-        while view:
-            written = os.pwrite(self._handle, view, offset)
-            view, offset = view[written:], offset + written
         start, self._end, self._dirty = self._end, need, True
         return self._number, start
 
     def flush(self) -> None:
         """Make everything appended durable (before the commit that names it)."""
-        if self._dirty:
+        if not self._dirty:
+            return
+        self._dirty = False
+        try:
             os.fdatasync(self._handle)
-            self._dirty = False
+        except OSError:
+            self._leave()  # what the kernel could not write it may have forgotten: never append here again
+            raise
+
+    async def stage(self, data: bytes | bytearray) -> tuple[int, int] | None:
+        """Nothing to do ahead: `append` is cheap."""
+        return None
+
+    # --- reading
 
     def read(self, segment: int, offset: int, length: int) -> bytes:
         """``length`` bytes; fewer when the file is shorter (the seal will not open then)."""
@@ -64,8 +91,7 @@ class Segments:
             if handle is None:
                 handle = os.open(self.path(segment), os.O_RDONLY | os.O_CLOEXEC)
                 self._readers[segment] = handle
-                if len(self._readers) > _OPEN_FILES:
-                    os.close(self._readers.popitem(last=False)[1])
+                self._let_go()
             else:
                 self._readers.move_to_end(segment)
             handle = os.dup(handle) if length > _FILL else handle
@@ -76,26 +102,84 @@ class Segments:
         finally:
             os.close(handle)
 
+    def _let_go(self) -> None:
+        """Close the oldest of too many files, and files that compaction removed: they still take room."""
+        if len(self._readers) > _OPEN_FILES:
+            os.close(self._readers.popitem(last=False)[1])
+        for number, handle in list(self._readers.items()):
+            if os.fstat(handle).st_nlink == 0:
+                os.close(self._readers.pop(number))
+
+    def size(self, segment: int) -> int:
+        """Bytes of the file, zeros ahead included; 0 when it is not there."""
+        try:
+            return self.path(segment).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def sizes(self) -> dict[int, int]:
+        """Bytes of each file."""
+        return {number: self.size(number) for number in self.numbers()}
+
     def numbers(self) -> list[int]:
         """All segments on disk."""
         return sorted(int(path.stem) for path in self._folder.glob("*.segment"))
 
+    # --- closed segments
+
+    def is_closed(self, segment: int) -> bool:
+        """Whether no living process holds the lock of the one that appends."""
+        try:
+            handle = os.open(self.path(segment), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return True
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        finally:
+            os.close(handle)
+        return True
+
+    def wants_merge(self, segment: int, size: int) -> bool:
+        """Files may stay small."""
+        return False
+
+    def trim(self, segment: int, end: int) -> None:
+        """Give back the zeros ahead of a segment whose process is gone."""
+        end = max(end, len(_MAGIC))
+        if self.size(segment) > end:
+            os.truncate(self.path(segment), end)
+
+    def remove(self, segment: int) -> None:
+        """Delete the file; whoever reads it at this moment goes on."""
+        self.path(segment).unlink(missing_ok=True)
+        sync_folder(self._folder)
+
+    def sibling(self) -> Segments:
+        """Another appender into the same folder, to a segment of its own."""
+        return Segments(self._folder)
+
     def close(self) -> None:
-        """Close all files."""
+        """Close all files; the segment appended to loses its zeros ahead."""
         with self._lock:
             for handle in self._readers.values():
                 os.close(handle)
             self._readers.clear()
         if self._handle >= 0:
+            os.ftruncate(self._handle, self._end)
+        self._leave()
+
+    def _leave(self) -> None:
+        if self._handle >= 0:
             os.close(self._handle)
-            self._handle, self._number = -1, None
+        self._handle, self._number, self._dirty = -1, None, False
 
     def _begin(self) -> None:
         """Start a segment of our own; the exclusive create is what makes its number ours."""
         if self._handle >= 0:
             os.fdatasync(self._handle)
-            os.close(self._handle)
-            self._handle, self._number = -1, None
+            self._leave()
         number = max(self.numbers(), default=0) + 1
         while True:
             try:
@@ -103,13 +187,16 @@ class Segments:
                 break
             except FileExistsError:
                 number += 1
-        os.pwrite(handle, _MAGIC, 0)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.pwrite(handle, _MAGIC, 0)
+        except OSError:
+            os.close(handle)
+            raise
         self._handle, self._number = handle, number
         self._end, self._filled = len(_MAGIC), len(_MAGIC)
         self._fill(_FILL)
-        folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-        os.fsync(folder)
-        os.close(folder)
+        sync_folder(self._folder)
 
     def _fill(self, need: int) -> None:
         """Really write zeros ahead: appends then change no metadata and sync twice as fast."""

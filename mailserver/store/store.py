@@ -11,24 +11,29 @@ from typing import TypeVar
 import sqlalchemy as sa
 
 from config.database import Database, after_commit
-from config.seal import Seal
+from config.seal import Seal, SealBroken
 from config.wake import Wake
 from mailserver.accounts.model import AccountRef
 from mailserver.message import Summary
-from mailserver.store import blobs, grants, listing, mailboxes, messages
+from mailserver.store import blobs, grants, listing, mailboxes, messages, quota
 from mailserver.store.grants import Grant
 from mailserver.store.listing import Listed
 from mailserver.store.model import DELETED, Change, Mailbox, Ref, Row
-from mailserver.store.segments import Segments
+from mailserver.store.quota import Limits, Quota
+from mailserver.store.storage import BlobStorage, StorageUnavailable
 from policy.ledger.entries import record
 
 T = TypeVar("T")
+_LOOKS = 3
 
 
 class Store:
     """One installation's mail. Reads may be called from any thread, writes from an event loop."""
 
-    def __init__(self, database: Database, seal: Seal, segments: Segments, wake: Wake) -> None:
+    def __init__(
+        self, database: Database, seal: Seal, segments: BlobStorage, wake: Wake, limits: Limits | None = None
+    ) -> None:
+        self.limits = limits or Limits()
         self.database = database
         self.seal = seal
         self.segments = segments
@@ -113,9 +118,26 @@ class Store:
             return blobs.verdict(conn, self.seal, blob)
 
     def content(self, blob: int) -> bytes:
-        """The message's bytes as they came. Raises `LookupError`, `SealBroken`."""
+        """The message's bytes as they came. Raises `LookupError`, `SealBroken`, `StorageUnavailable`."""
+        for _ in range(_LOOKS):
+            with self.database.reading() as conn:
+                try:
+                    return blobs.content(conn, self.segments, self.seal, blob)
+                except FileNotFoundError:
+                    continue  # compaction moved it after the row was read: the row knows by now
+                except OSError as problem:
+                    raise StorageUnavailable from problem
+        raise SealBroken
+
+    def quota(self, owner: AccountRef) -> Quota:
+        """Use and limits of an account, for QUOTA and the pages."""
         with self.database.reading() as conn:
-            return blobs.content(conn, self.segments, self.seal, blob)
+            return quota.of(conn, owner, self.limits)
+
+    def agency_quota(self, number: int) -> Quota:
+        """Use and limit of a whole agency."""
+        with self.database.reading() as conn:
+            return quota.of_agency(conn, number, self.limits)
 
     def grants(self, ref: Ref) -> dict[AccountRef, str]:
         """The rights of others in a mailbox."""
@@ -134,7 +156,10 @@ class Store:
 
         def read(blob: int) -> bytes:
             place = places.get(blob)
-            return self.content(blob) if place is None else blobs.opened(self.segments, self.seal, place)
+            try:
+                return self.content(blob) if place is None else blobs.opened(self.segments, self.seal, place)
+            except FileNotFoundError:
+                return self.content(blob)  # compaction moved it meanwhile
 
         return read
 
@@ -145,10 +170,12 @@ class Store:
         prepared = await asyncio.to_thread(blobs.prepare, self.seal, data)
 
         def job(conn: sa.Connection) -> int:
+            quota.require_in(conn, ref, prepared.size, self.limits)
+            place = messages.must_take(conn, ref, flags, prepared.size)
             blob = blobs.put(conn, self.segments, prepared, 1)
-            uid = messages.put(conn, messages.Put(ref, blob, flags, internaldate_us, prepared.size))
+            messages.fill(conn, [(place, messages.Put(ref, blob, flags, internaldate_us, prepared.size))])
             self.woken(conn, ref)
-            return uid
+            return place.uid
 
         return await self.database.commit(job)
 
@@ -160,15 +187,15 @@ class Store:
         ]
 
         def job(conn: sa.Connection) -> list[int]:
-            uids = [
-                messages.put(
-                    conn,
-                    messages.Put(ref, blobs.put(conn, self.segments, one, 1), flags, moment, one.size),
-                )
-                for one, flags, moment in prepared
+            quota.require_in(conn, ref, sum(one.size for one, _, _ in prepared), self.limits)
+            taken = [messages.must_take(conn, ref, flags, one.size) for one, flags, _ in prepared]
+            new = [
+                (place, messages.Put(ref, blobs.put(conn, self.segments, one, 1), flags, moment, one.size))
+                for place, (one, flags, moment) in zip(taken, prepared, strict=True)
             ]
+            messages.fill(conn, new)
             self.woken(conn, ref)
-            return uids
+            return [place.uid for place in taken]
 
         return await self.database.commit(job)
 
@@ -262,14 +289,15 @@ class Store:
         await self._write(job)
 
     async def delete(self, ref: Ref) -> None:
-        """Remove a mailbox and what is in it."""
+        """Remove a mailbox; what is in it goes to the vault."""
 
         def job(conn: sa.Connection) -> None:
-            mailboxes.lock(conn, ref)
-            mailboxes.delete(conn, ref)
+            mailboxes.bury(conn, self.seal, ref)
             self.woken(conn, ref)
 
         await self._write(job)
+        while await self._write(lambda conn: messages.clear(conn, ref)) == messages.SLICE:
+            pass
 
     async def rename(self, ref: Ref, owner: AccountRef, name: str) -> None:
         """Give a mailbox another name."""

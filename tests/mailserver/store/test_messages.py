@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from config.refusal import Refused
 from config.seal import SealBroken
-from mailserver.store import DELETED, FLAGGED, SEEN, Ref, schema
+from mailserver.store import DELETED, FLAGGED, SEEN, Ref, schema, vault
 from mailserver.store.verify import verify_data
 from tests.conftest import Province
 
@@ -104,7 +104,7 @@ def test_move_keeps_the_blob_and_logs_both_sides(province: Province) -> None:
     assert verify_data(province.database, province.segments, province.seal).problems == []
 
 
-def test_expunge_erases_what_nobody_holds(province: Province) -> None:
+def test_what_was_expunged_is_erased_when_the_vault_is_purged(province: Province) -> None:
     ref = inbox(province)
 
     async def walk() -> None:
@@ -113,6 +113,8 @@ def test_expunge_erases_what_nobody_holds(province: Province) -> None:
         await province.store.set_flags(ref, [1, 3], "add", DELETED)
         assert await province.store.expunge(ref, [1]) == [1]
         assert await province.store.expunge(ref) == [3]
+        assert province.store.content(row.blob) == LETTER % 0
+        province.database.write(lambda conn: vault.purge(conn, vault.cutoff_us(0)))
         with pytest.raises(LookupError):
             province.store.content(row.blob)
 

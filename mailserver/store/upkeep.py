@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""What the worker does for the store, on one node at a time: purge the vault, finish deletions, compact."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from config.leases import hold, release
+from mailserver.store import vault
+from mailserver.store.compaction import REMOVAL, Compaction
+from mailserver.store.store import Store
+
+log = logging.getLogger("congvan.upkeep")
+_LEASE, _LEASE_S = "store-upkeep", 60.0
+_EVERY_S = 60.0
+_COMPACT_EVERY_S = 600.0
+
+
+class Upkeep:
+    """Rounds once a minute. ``vault_days``, ``compact_percent``: as in the settings."""
+
+    def __init__(self, store: Store, vault_days: int, compact_percent: int) -> None:
+        self._store = store
+        self._vault_days = vault_days
+        self._compaction = Compaction(store.database, store.segments, compact_percent)
+        self._compacts = compact_percent > 0
+        self._compacted = -_COMPACT_EVERY_S
+
+    async def run(self) -> None:
+        """Work until cancelled. Raises `Unavailable` when the database is down: begin again later."""
+        while True:
+            await asyncio.to_thread(self.work_once)
+            await asyncio.sleep(_EVERY_S)
+
+    def work_once(self) -> None:
+        """One round, when the lease is ours. Blocking."""
+        if not self._keep():
+            return
+        database = self._store.database
+        cutoff = vault.cutoff_us(self._vault_days)
+        while database.write(lambda conn: vault.purge(conn, cutoff)) and self._keep():
+            pass
+        while database.write(vault.tidy) and self._keep():
+            pass
+        if self._compacts and time.monotonic() - self._compacted >= _COMPACT_EVERY_S:
+            self._compacted = time.monotonic()
+            report = self._compaction.round(self._keep)
+            if report.rewritten:
+                log.info("%d segments rewritten, %d bytes moved", report.rewritten, report.moved)
+            if hold(database, REMOVAL, _LEASE_S):
+                try:
+                    self._compaction.remove()
+                finally:
+                    release(database, REMOVAL)
+
+    def _keep(self) -> bool:
+        return hold(self._store.database, _LEASE, _LEASE_S)
