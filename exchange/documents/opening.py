@@ -18,6 +18,7 @@ from exchange.exchange import Exchange
 from exchange.sealing.packet import OpenedPacket, open_packet
 from exchange.trust.verdict import Verdict
 from exchange.verifying.packet import judge_opened
+from exchange.verifying.second import heard_on_packet
 from mailserver.accounts import Account, Agency
 from policy.ledger.entries import record
 from policy.ledger.leaf import JSON
@@ -92,7 +93,7 @@ def open_packet_file(
     """Open a packet mail (a file) with the agency's key, for ``who``. Raises `Refused`, `Unavailable`."""
     unwrapping = Unwrapping(exchange, agency, "open", who)
     try:
-        opened = open_packet(mail, unwrapping.openers, judging(exchange))
+        opened = heard_on_packet(open_packet(mail, unwrapping.openers, judging(exchange)), judging(exchange))
     except Refused:
         unwrapping.check()
         raise

@@ -20,8 +20,9 @@ from exchange.receiving import content as contents
 from exchange.receiving.content import Checked
 from exchange.sealing.packet import OpenedPacket, open_packet
 from exchange.trust.subject import subject_of
-from exchange.trust.verdict import FAILED, PASSED
+from exchange.trust.verdict import FAILED, PASSED, Verdict
 from exchange.verifying.edxml import verify_edxml
+from exchange.verifying.second import heard_on_packet
 from mailserver.accounts import Agency
 from policy.judge import judge
 
@@ -60,6 +61,17 @@ class ArrivedDocument:
     opened: OpenedPacket = field(repr=False)
     checked: Checked
     signer_record: str
+    edxml: Verdict
+
+    @property
+    def layers(self) -> list[tuple[str, Verdict]]:
+        """The verdict on each layer by its name, outside in."""
+        cms = self.opened.signature
+        return [
+            ("CMS", Verdict("packet", cms.outcome, cms.sub_indication, signatures=cms.signatures)),
+            ("edXML", self.edxml),
+            *self.checked.verdicts,
+        ]
 
 
 Arrival = Unreadable | ArrivedStatus | ArrivedDocument
@@ -71,7 +83,7 @@ def look(exchange: Exchange, agency: Agency, mail: bytes, message_id: str) -> Ar
     digest = hashlib.sha256(mail).digest()
     judge_with = judging(exchange)
     try:
-        opened = open_packet(mail, unwrapping.openers, judge_with)
+        opened = heard_on_packet(open_packet(mail, unwrapping.openers, judge_with), judge_with)
     except Refused as problem:
         unwrapping.check()
         if isinstance(problem, Unavailable):
@@ -123,9 +135,8 @@ def look(exchange: Exchange, agency: Agency, mail: bytes, message_id: str) -> Ar
     if isinstance(packet, StatusPacket):
         return ArrivedStatus(packet, sender, opened)
     checked = contents.check(exchange, agency, sender, packet, opened.edxml, reading.problems)
-    return ArrivedDocument(
-        packet, sender, opened, checked, unwrapping.uses[-1].record if unwrapping.uses else ""
-    )
+    record = unwrapping.uses[-1].record if unwrapping.uses else ""
+    return ArrivedDocument(packet, sender, opened, checked, record, verdict)
 
 
 def status_problem(exchange: Exchange, packet: StatusPacket, size: int) -> str:

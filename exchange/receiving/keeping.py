@@ -24,6 +24,7 @@ from exchange.exchange import Exchange
 from exchange.receiving import events
 from exchange.receiving.arrival import ArrivedDocument, Unreadable
 from exchange.receiving.content import Checked, content_digest
+from exchange.receiving.report import signed_report
 from mailserver.accounts import Agency
 from policy.ledger.entries import record
 from policy.ledger.leaf import JSON
@@ -111,6 +112,9 @@ def effect_of_document(exchange: Exchange, agency: Agency, found: ArrivedDocumen
         "agency": agency.code,
         "signer_record": found.signer_record,
     }
+    report = next((written.sha256 for role, written in kept if role == "report"), "")
+    if report:
+        received["report"] = report
 
     def effect(conn: sa.Connection) -> None:
         if not take(conn, agency, bytes.fromhex(digest)):
@@ -200,6 +204,8 @@ def _files(
             exchange.files.write(agency.number, key, "document.edxml", files.EDXML, found.opened.edxml),
         )
     ]
+    report = signed_report(exchange, agency, found.opened.digest, found.layers)
+    kept.append(("report", exchange.files.write(agency.number, key, "report.json", files.JSON, report)))
     for number, one in enumerate(found.checked.files, 1):
         name = one.name.replace("\\", "/").rsplit("/", 1)[-1][-150:] or f"tep-{number}"
         kept.append(("attachment", exchange.files.write(agency.number, key, name, one.found_type, one.data)))

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import format_datetime
 
@@ -63,6 +63,8 @@ class OpenedPacket:
     signature: CmsJudgement
     digest: str
     content_key: bytes
+    signed_part: bytes = field(default=b"", repr=False)
+    cms: bytes = field(default=b"", repr=False)
 
     @property
     def signer(self) -> x509.Certificate | None:
@@ -138,4 +140,6 @@ def open_packet(mail: bytes, openers: Sequence[Opener], judging: Judging) -> Ope
         judgement,
         hashlib.sha256(sealed).hexdigest(),
         opened.key,
+        signed_part,
+        signature,
     )

@@ -231,8 +231,13 @@ def is_canonical(data: bytes) -> bool:
         return False
 
 
+def read_signed(source: BinaryIO) -> SignedParts:
+    """The parts of a SignedData, nothing judged. Raises ``NotCms``, ``ValueError``."""
+    return _read(Stream(source), None)
+
+
 @dataclass(frozen=True, slots=True)
-class _Signed:
+class SignedParts:
     """A SignedData read: ``content`` is what it encapsulates, digested."""
 
     kind: str
@@ -266,7 +271,7 @@ def _judge(info: SignerInfo, content: Content, carried: list[x509.Certificate], 
     return line, certificate, moment, chain.path if chain else ()
 
 
-def _read(stream: Stream, target: BinaryIO | None) -> _Signed:
+def _read(stream: Stream, target: BinaryIO | None) -> SignedParts:
     """The parts of a SignedData. Raises ``Malformed``, ``NotCms``."""
     stream.enter(der.SEQUENCE)
     if stream.whole(64).oid() != SIGNED_DATA:
@@ -309,7 +314,7 @@ def _read(stream: Stream, target: BinaryIO | None) -> _Signed:
     for _ in range(4):
         stream.leave()
     stream.finish()
-    return _Signed(kind, content, carried, crls, infos)
+    return SignedParts(kind, content, carried, crls, infos)
 
 
 def _wanted(infos: Iterable[SignerInfo]) -> set[str]:

@@ -21,6 +21,7 @@ from pyhanko.sign.validation.status import SignatureCoverageLevel
 from exchange.trust.anchors import Anchors
 from exchange.trust.cms_signature import Stamp, chain_at, check_bytes, iso, judge_stamp, judge_token
 from exchange.trust.pdf_changes import POLICY
+from exchange.trust.second_validator import compared, own_says, pyhanko_says
 from exchange.trust.subject import Subject, subject_of
 from exchange.trust.verdict import FAILED, INDETERMINATE, PASSED, Outcome, SignatureVerdict
 
@@ -105,7 +106,19 @@ def judge_signature(
         stamped=proven is not None,
         initials=initials,
     )
-    return Found(verdict, subject, coverage.end, stamp, str(embedded.field_name))
+    opinions = _opinions(embedded, data, digest, anchors, proven or claimed or now)
+    return Found(compared(verdict, opinions), subject, coverage.end, stamp, str(embedded.field_name))
+
+
+def _opinions(
+    embedded: EmbeddedPdfSignature, data: bytes, digest: bytes, anchors: Anchors, at: datetime
+) -> list[tuple[str, Outcome]]:
+    """What the other validators say: ours of the bytes, pyHanko of the chain too."""
+    numbers = [int(one) for one in embedded.byte_range]
+    view = memoryview(data)
+    pieces = [view[at : at + size] for at, size in zip(numbers[::2], numbers[1::2], strict=True)]
+    own = own_says(bytes(embedded.pkcs7_content), pieces)
+    return [own, pyhanko_says(embedded.signed_data, digest, anchors, at)]
 
 
 def _are_initials(embedded: EmbeddedPdfSignature) -> bool:

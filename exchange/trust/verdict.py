@@ -44,6 +44,8 @@ class SignatureVerdict:
     changed_after: bool = False
     certificate: bytes = b""
     stamped: bool = False
+    opinions: tuple[tuple[str, Outcome], ...] = ()
+    """What other validators said: (name, outcome); for the stored report."""
     initials: bool = False
 
     def as_json(self) -> dict[str, Any]:
@@ -227,6 +229,10 @@ _ADVICE: dict[str, tuple[str, str]] = {
     "TIMESTAMP_ORDER_FAILURE": (
         "Thời gian ký nằm trong tương lai hoặc sai thứ tự. Kiểm tra đồng hồ của bên gửi.",
         "The time of signing lies in the future or out of order. Check the sender's clock.",
+    ),
+    "VALIDATORS_DISAGREE": (
+        "Hai chương trình kiểm tra kết luận khác nhau về chữ ký này. Chưa sử dụng; báo quản trị hệ thống.",
+        "Two validators disagree about this signature. Don't use it yet; tell the system officer.",
     ),
     "ILLEGAL_CHANGES": (
         "Sau khi người có thẩm quyền ký, tệp bị sửa ngoài ô số và ngày. Không sử dụng; trả lại cơ quan gửi.",

@@ -43,6 +43,7 @@ from exchange.verifying.mail_parts import (
     sender_of,
     two_parts,
 )
+from exchange.verifying.second import heard
 
 MAX_BYTES = 150_000_000
 MAX_LAYERS = 3
@@ -112,7 +113,7 @@ def read_mail(
                 break
             cms = decoded(headers, body)
             if smime == "signed-data":
-                judgement = verify_signed(cms, None, judging)
+                judgement = heard(verify_signed(cms, None, judging), cms, None, judging)
                 return _named(_of_cms(judgement, crlf(judgement.content or b"")), outer, encryption)
             if not openers:
                 return _shut()
@@ -169,7 +170,10 @@ def _detached(headers: Message, body: bytes, judging: Judging, gpg: OpenPgp | No
         "application/pkcs7-signature",
         "application/x-pkcs7-signature",
     ):
-        return _of_cms(verify_signed(decoded(part, content), signed_part, judging), signed_part)
+        cms = decoded(part, content)
+        return _of_cms(
+            heard(verify_signed(cms, signed_part, judging), cms, signed_part, judging), signed_part
+        )
     if protocol == "application/pgp-signature" and kind == protocol:
         found = gpg.verify(signed_part, decoded(part, content)) if gpg is not None else ()
         return _of_pgp(found, signed_part)

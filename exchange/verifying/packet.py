@@ -21,6 +21,7 @@ from exchange.trust.verdict import FAILED, INDETERMINATE, PASSED, UNREADABLE, Ou
 from exchange.verifying.edxml import verify_edxml
 from exchange.verifying.layers import Layer, decisive
 from exchange.verifying.pdf import verify_pdf
+from exchange.verifying.second import heard_on_packet
 from policy.ledger.checkpoint import Key
 
 
@@ -33,7 +34,7 @@ def verify_packet(
         if not openers:
             why = "no key given: the content is encrypted and was not checked"
             return Verdict("packet", INDETERMINATE, why, encryption="failed"), None
-        opened = open_packet(data, openers, judging)
+        opened = heard_on_packet(open_packet(data, openers, judging), judging)
     except CannotOpen as problem:
         return Verdict("packet", INDETERMINATE, problem.en, encryption="failed"), None
     except PacketBroken as problem:

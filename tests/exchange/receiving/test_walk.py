@@ -8,9 +8,11 @@ import pytest
 from config.clock import today_local
 from config.refusal import Refused
 from exchange.documents import finding, walk
-from exchange.documents.work import judging
+from exchange.documents.model import Document
+from exchange.documents.work import content, judging, take_up
 from exchange.receiving import accepting
 from exchange.receiving.evidence import evidence_of
+from exchange.receiving.report import read_report
 from exchange.registers import rows
 from exchange.registers.shown import items
 from exchange.verifying.evidence import verify_evidence
@@ -29,6 +31,7 @@ def test_issued_arrived_accepted(any_office: Office) -> None:
     assert outcome(office, told) == ("delivered", [("sent", True), ("arrived", True)])
     (arrived,) = arrivals(office)
     assert (arrived.state, arrived.fields.official, arrived.fields.number) == ("arrived", True, "01/TB-VP")
+    _report_stands(office, arrived)
     clerk = office.province.people[RECEIVER]
     assert accepting.accept(exchange, arrived.ref, clerk) == "01"
     round_trip(office)
@@ -51,6 +54,21 @@ def test_issued_arrived_accepted(any_office: Office) -> None:
     with pytest.raises(Refused) as refused:
         accepting.accept(exchange, arrived.ref, clerk)
     assert refused.value.code == "wrong-state"
+
+
+def _report_stands(office: Office, arrived: Document) -> None:
+    """What was found on receipt is kept, signed by the receiver, with the word of both validators."""
+    exchange = office.exchange
+    _, data = content(exchange, take_up(exchange, arrived.ref, RECEIVER), "report")
+    certificate = exchange.trust.signing_certificate_of_agency("H12.02")
+    assert certificate is not None
+    report = read_report(data, certificate)
+    assert report is not None
+    assert [one["verdict"] for one in report["layers"]] == ["TOTAL-PASSED"] * 3
+    assert [one["name"] for one in report["layers"][:2]] == ["CMS", "edXML"]
+    pdf = report["layers"][2]["signatures"]
+    assert pdf[0]["validators"] == {"congvan": "TOTAL-PASSED", "pyhanko": "TOTAL-PASSED"}
+    assert read_report(data.replace(b"TOTAL-PASSED", b"TOTAL-FAILED", 1), certificate) is None
 
 
 def test_refused_with_reason(small_office: Office) -> None:
