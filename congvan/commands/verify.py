@@ -88,7 +88,7 @@ def _anchors(args: argparse.Namespace) -> Anchors:
     if settings is None or not (settings.trust_dir / "ca.pem").is_file():
         return given
     own = TrustDirectory(settings.trust_dir).anchors()
-    return Anchors(own.roots, (*given.intermediates, *own.intermediates), (*given.crls, *own.crls))
+    return own.adding(given.intermediates, given.crls)
 
 
 def _keys(files: list[bytes]) -> tuple[list[Opener], list[Key], list[bytes]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from config.refusal import Refused, Unavailable
 from exchange.documents import facts
@@ -110,6 +111,14 @@ def look(exchange: Exchange, agency: Agency, mail: bytes, message_id: str) -> Ar
             "packet-sender",
             f"Gói tin do “{subject.name}” ký, không phải cơ quan đã đăng ký đứng tên gửi.",
             f"The packet is signed by “{subject.name}”, not by a registered agency that sends it.",
+        )
+    if not exchange.trust.lists().pinned(subject.code, opened.signer, datetime.now(UTC)):
+        return unreadable(
+            "held",
+            "certificate-not-pinned",
+            f"{sender.name} ký bằng chứng thư chưa được thông báo trước. Xác minh với cơ quan gửi qua kênh khác.",
+            f"{sender.name} signed with a certificate it had not announced. Ask the sender by another way.",
+            sender.code,
         )
     verdict, reading = verify_edxml(opened.edxml, judge_with)
     if reading is None:

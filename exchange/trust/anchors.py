@@ -7,9 +7,11 @@ import re
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.x509 import ocsp
 
 from config.refusal import Refused
 
@@ -28,12 +30,30 @@ class TrustUnreadable(Refused):
 
 
 @dataclass(frozen=True, slots=True)
+class Period:
+    """From when to when a root is trusted (``None``: open), by a trust list."""
+
+    root: x509.Certificate
+    since: datetime | None
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Anchors:
     """What a chain is judged against. ``roots`` are trusted as they are, ``intermediates`` only help."""
 
     roots: tuple[x509.Certificate, ...] = ()
     intermediates: tuple[x509.Certificate, ...] = ()
     crls: tuple[x509.CertificateRevocationList, ...] = field(default=())
+    ocsps: tuple[ocsp.OCSPResponse, ...] = field(default=())
+    periods: tuple[Period, ...] = ()
+
+    def trusts(self, root: x509.Certificate, at: datetime) -> bool:
+        """Whether ``root`` was trusted at that moment: by one of the lists that name it, or named by none."""
+        own = [one for one in self.periods if one.root == root]
+        return not own or any(
+            (one.since is None or one.since <= at) and (one.until is None or at <= one.until) for one in own
+        )
 
     @classmethod
     def load(
@@ -53,9 +73,16 @@ class Anchors:
         self,
         intermediates: Iterable[x509.Certificate] = (),
         crls: Iterable[x509.CertificateRevocationList] = (),
+        ocsps: Iterable[ocsp.OCSPResponse] = (),
     ) -> Anchors:
         """The same roots with more helpers (what a file carries)."""
-        return Anchors(self.roots, (*self.intermediates, *intermediates), (*self.crls, *crls))
+        return Anchors(
+            self.roots,
+            (*self.intermediates, *intermediates),
+            (*self.crls, *crls),
+            (*self.ocsps, *ocsps),
+            self.periods,
+        )
 
 
 def read_certificates(data: bytes, what: str = "certificate") -> list[x509.Certificate]:

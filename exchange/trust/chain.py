@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
 from exchange.trust.anchors import Anchors
+from exchange.trust.ocsp import ocsp_status
 from exchange.trust.revocation import Status, status_of
 from exchange.trust.verdict import FAILED, INDETERMINATE, PASSED, Outcome, Revocation
 
@@ -149,6 +150,8 @@ def _judge(
     def no(status: Outcome, sub: str, revocation: Revocation = "not-checked") -> ChainResult:
         return ChainResult(status, sub, revocation, path)
 
+    if not anchors.trusts(path[-1], at):
+        return no(INDETERMINATE, "NO_CERTIFICATE_CHAIN_FOUND")
     for depth, cert in enumerate(path):
         if cert is path[-1] and depth > 0:
             break  # an anchor is trusted as it is
@@ -165,13 +168,19 @@ def _judge(
     for depth, authority in enumerate(path[1:]):
         if not _may_issue(authority, depth):
             return no(INDETERMINATE, "CHAIN_CONSTRAINTS_FAILURE")
-    statuses = [status_of(cert, issuer, anchors.crls, at) for cert, issuer in pairwise(path)]
+    statuses = [_status(cert, issuer, anchors, at) for cert, issuer in pairwise(path)]
     if Status.REVOKED in statuses:
         return no(FAILED, "REVOKED", "revoked")
     own: Revocation = "good" if statuses and statuses[0] is Status.GOOD else "not-checked"
     if require and Status.UNKNOWN in statuses:
         return no(INDETERMINATE, "TRY_LATER", own)
     return ChainResult(PASSED, "", own, path)
+
+
+def _status(cert: x509.Certificate, issuer: x509.Certificate, anchors: Anchors, at: datetime) -> Status:
+    """The word of lists and OCSP responses together: revoked by one is revoked."""
+    said = {status_of(cert, issuer, anchors.crls, at), ocsp_status(cert, issuer, anchors.ocsps, at)}
+    return next((one for one in (Status.REVOKED, Status.GOOD) if one in said), Status.UNKNOWN)
 
 
 def _strong(key: object) -> bool:

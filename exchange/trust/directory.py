@@ -3,6 +3,7 @@
 
     ca.pem                    the root                 intermediate.pem   the issuing authority
     crls/root.crl issuing.crl DER                      tsa.pem            the time-stamp authority
+    ocsp/*.der                stored OCSP responses    lists.toml         trust lists and pins (`trust.lists`)
     people/<address>.pem      certificate + issuer     ledger.vkey        the ledger's public key
     agencies/<code>.sign.pem  <code>.encrypt.pem       also agencies elsewhere, when added
     openpgp/*.asc             OpenPGP keys of partners
@@ -20,7 +21,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from config.durable import write_durably
-from exchange.trust.anchors import Anchors, read_certificates, read_crls
+from exchange.trust.anchors import Anchors, Period, read_certificates, read_crls
+from exchange.trust.lists import Lists, read_lists
+from exchange.trust.ocsp import read_response
 
 _MAX_CACHED = 20_000
 
@@ -76,12 +79,29 @@ class TrustDirectory:
         roots = [self.path / "ca.pem", *sorted((self.path / "roots").glob("*.pem"))]
         between = [self.path / "intermediate.pem", *sorted((self.path / "intermediates").glob("*.pem"))]
         lists = sorted((self.path / "crls").glob("*.crl"))
-        state = tuple(_state(one) for one in (*roots, *between, *lists))
+        answers = sorted((self.path / "ocsp").glob("*.der"))
+        state = tuple(_state(one) for one in (*roots, *between, *lists, *answers, self.path / "lists.toml"))
         with self._guard:
             if self._anchors is None or self._anchors[0] != state:
                 loaded = Anchors.load(*([one for one in group if one.exists()] for group in (roots, between)))
-                self._anchors = (state, Anchors(loaded.roots, loaded.intermediates, tuple(self.crls())))
+                ocsps = tuple(read_response(one.read_bytes(), one.name) for one in answers)
+                found = Anchors(
+                    loaded.roots, loaded.intermediates, tuple(self.crls()), ocsps, self._periods()
+                )
+                self._anchors = (state, found)
             return self._anchors[1]
+
+    def lists(self) -> Lists:
+        """The trust lists and pins."""
+        return read_lists(self.path / "lists.toml")
+
+    def _periods(self) -> tuple[Period, ...]:
+        return tuple(
+            Period(root, one.since, one.until)
+            for one in self.lists().lists
+            for name in one.roots
+            for root in read_certificates((self.path / name).read_bytes(), name)
+        )
 
     def crls(self) -> list[x509.CertificateRevocationList]:
         """The revocation lists of our authorities and of others that were put here."""

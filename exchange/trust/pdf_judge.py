@@ -20,8 +20,10 @@ from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.fields import enumerate_sig_fields
 from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 
+from config.refusal import Refused
 from exchange.trust.anchors import Anchors
 from exchange.trust.cms_signature import READING
+from exchange.trust.ocsp import read_response
 from exchange.trust.pdf_signature import Found, judge_signature, unreadable
 from exchange.trust.subject import plain
 from exchange.trust.verdict import (
@@ -137,12 +139,14 @@ def _with_carried(anchors: Anchors, reader: PdfFileReader) -> Anchors:
     if "/DSS" not in root:
         return anchors
     store = root["/DSS"]
-    certificates, crls = [], []
+    certificates, crls, ocsps = [], [], []
     with contextlib.suppress(*READING, PdfError):
         certificates = [x509.load_der_x509_certificate(one) for one in _streams(store, "/Certs")]
     with contextlib.suppress(*READING, PdfError):
         crls = [x509.load_der_x509_crl(one) for one in _streams(store, "/CRLs")]
-    return anchors.adding(certificates, crls)
+    with contextlib.suppress(*READING, PdfError, Refused):
+        ocsps = [read_response(one) for one in _streams(store, "/OCSPs")]
+    return anchors.adding(certificates, crls, ocsps)
 
 
 def _streams(store: Any, key: str) -> list[bytes]:
