@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import argparse
 from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from config.clock import VIETNAM
 from config.refusal import Refused
 from congvan.output import emit
 from exchange.sealing.judging import Judging
@@ -41,6 +43,7 @@ def register(subparsers: Any) -> None:
     command.add_argument(
         "--require-revocation", action="store_true", help="no word on revocation is not good enough"
     )
+    command.add_argument("--at", metavar="TIME", help="judge as of this moment (ISO 8601), not of now")
     command.add_argument("--content", metavar="FILE", type=Path, help="what a detached CMS signature is over")
     command.add_argument("--output", metavar="FILE", type=Path, help="where the content of a CMS file goes")
     command.set_defaults(run=verify)
@@ -60,6 +63,7 @@ def verify(args: argparse.Namespace) -> int:
             known_logs=logs,
             pgp_keys=pgp,
             require_revocation=args.require_revocation,
+            now=_moment(args.at),
         )
     emit(args, verdict.as_json(), shown(verdict))
     return 0 if verdict.passed else 1
@@ -67,7 +71,7 @@ def verify(args: argparse.Namespace) -> int:
 
 def _cms(args: argparse.Namespace, openers: list[Opener]) -> Verdict:
     """A CMS file may be larger than memory: it is read as a stream."""
-    judging = Judging(_anchors(args), args.require_revocation)
+    judging = Judging(_anchors(args), args.require_revocation, now=_moment(args.at))
     try:
         with ExitStack() as files:
             source = files.enter_context(args.file.open("rb"))
@@ -75,6 +79,18 @@ def _cms(args: argparse.Namespace, openers: list[Opener]) -> Verdict:
             return verify_cms(source, judging, openers, content=content, output=args.output)
     except OSError as problem:
         raise unreadable(Path(problem.filename or args.file), problem) from None
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise Refused(
+            "bad-time", "Thời điểm viết theo ISO 8601.", "Write the moment as in 2026-11-28T08:00:00+07:00."
+        ) from None
+    return found if found.tzinfo is not None else found.replace(tzinfo=VIETNAM)
 
 
 def _anchors(args: argparse.Namespace) -> Anchors:

@@ -35,14 +35,15 @@ def verify_file(
     pgp_keys: Sequence[bytes] = (),
     require_revocation: bool = False,
     proved_at: datetime | None = None,
+    now: datetime | None = None,
 ) -> Verdict:
     """Judge a PDF, mail, packet, edXML, receipt or evidence file; anything else is UNREADABLE.
 
     ``anchors`` holds roots, intermediates and revocation lists; ``openers`` decrypt; ``known_logs`` are log
     keys trusted without a certificate; ``pgp_keys`` are OpenPGP keys (armour) that count as their holders'; ``proved_at``
-    is when the file is known to have existed.
+    is when the file is known to have existed; ``now`` is the moment to judge as of, when it is not this one.
     """
-    judging = Judging(anchors, require_revocation, proved_at)
+    judging = Judging(anchors, require_revocation, proved_at, now)
     kind = kind_of(data, name)
     if len(data) > MAX_BYTES:
         return Verdict(unreadable_kind(kind), UNREADABLE, "the file is too large")
