@@ -18,6 +18,8 @@ from mailserver.accounts import Accounts
 from mailserver.delivery import Delivery
 from mailserver.dns import Resolver
 from mailserver.hygiene.screening import Screening, resolver_of, scanner_of
+from mailserver.queue.exchangers import Exchangers
+from mailserver.senderauth.mta_sts import HttpsFetch, TlsPolicies
 from mailserver.store import Store
 from mailserver.store.quota import Limits
 from mailserver.store.segments import Segments
@@ -136,6 +138,14 @@ class Installation:
     def resolver(self) -> Resolver | None:
         """The DNS, None when it is not to be asked."""
         return resolver_of(self.settings)
+
+    @cached_property
+    def exchangers(self) -> Exchangers | None:
+        """Servers of other domains, None when the DNS is not to be asked."""
+        if self.resolver is None:
+            return None
+        policies = TlsPolicies(self.database, self.resolver, HttpsFetch(self.resolver))
+        return Exchangers(self.resolver, policies)
 
     @cached_property
     def screening(self) -> Screening:

@@ -36,6 +36,7 @@ COMMANDS = (
     "rules",
     "audit",
     "queue",
+    "dkim",
     "importing",
     "vault",
     "verify_data",

@@ -9,7 +9,9 @@ from alembic import command
 from alembic.config import Config
 
 import exchange.schema  # noqa: F401 - its tables belong to the metadata
-import mailserver.search.schema  # noqa: F401
+import mailserver.hygiene.schema
+import mailserver.search.schema
+import mailserver.senderauth.schema  # noqa: F401
 
 _FOLDER = Path(__file__).parent / "migrations"
 

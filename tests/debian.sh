@@ -3,7 +3,7 @@
 set -eu
 declare -A of=(
   [mutt]=mutt [mbsync]=isync [swaks]=swaks [xmlsec1]=xmlsec1 [pdfsig]=poppler-utils
-  [chromium]=chromium [openssl]=openssl [setpriv]=util-linux [softhsm2-util]=softhsm2
+  [opendkim]=opendkim [clamd]=clamav-daemon [chromium]=chromium [openssl]=openssl [setpriv]=util-linux [softhsm2-util]=softhsm2
 )
 missing=()
 for program in "${!of[@]}"; do

@@ -29,7 +29,9 @@ async def run(parts: Installation) -> None:
     settings = parts.settings
     parts.wake.start()
     await asyncio.to_thread(lambda: parts.sequencer)
-    courier = Courier(parts.store, parts.accounts, parts.delivery, settings, parts.wake)
+    courier = Courier(
+        parts.store, parts.accounts, parts.delivery, settings, parts.wake, exchangers=parts.exchangers
+    )
     exchange = ExchangeWorker(parts.exchange)
     own = settings.store
     upkeep = Upkeep(parts.store, own.vault_days, own.compact_percent)

@@ -14,7 +14,7 @@ import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mailserver.queue.routes import Route
+from mailserver.queue.routes import Route, Server
 
 _CONNECT_S = 30.0
 _COMMAND_S = 120.0
@@ -104,19 +104,34 @@ class SmtpClient:
 
     @classmethod
     async def connect(cls, route: Route, hello: str) -> SmtpClient:
-        """Connect, greet, take TLS when offered (or insist, as the route says). Raises `Broken`."""
+        """Connect, greet, take TLS when offered (or insist, as the route says). Raises `Broken`.
+
+        Of several servers the first that greets is taken. Verified TLS never falls back to less (S37).
+        """
+        problem = Broken("no server")
+        for one in route.servers or (Server(route.host, route.host),):
+            try:
+                return await cls._with(one, route, hello)
+            except Broken as found:
+                problem = found
+        raise problem
+
+    @classmethod
+    async def _with(cls, server: Server, route: Route, hello: str) -> SmtpClient:
         try:
-            return await cls._connect(route, hello, route.tls != "none")
+            return await cls._connect(server, route, hello, route.tls != "none")
         except Broken as problem:
             if route.tls != "opportunistic" or not isinstance(problem.__cause__, ssl.SSLError):
                 raise
-        return await cls._connect(route, hello, False)
+        return await cls._connect(server, route, hello, False)
 
     @classmethod
-    async def _connect(cls, route: Route, hello: str, tls: bool) -> SmtpClient:
+    async def _connect(cls, server: Server, route: Route, hello: str, tls: bool) -> SmtpClient:
         with _broken(route):
             async with asyncio.timeout(_CONNECT_S):
-                reader, writer = await asyncio.open_connection(route.host, route.port, limit=_LONGEST_LINE)
+                reader, writer = await asyncio.open_connection(
+                    server.address, route.port, limit=_LONGEST_LINE
+                )
         client = cls(reader, writer, hello)
         try:
             with _broken(route):
@@ -125,7 +140,7 @@ class SmtpClient:
                     raise Broken(f"{route.name}: {greeting.code} {greeting.text}")
                 await client._ehlo()
                 if tls and "STARTTLS" in client.offers:
-                    await client._start_tls(route)
+                    await client._start_tls(server, route)
                 elif route.tls == "verified":
                     raise Broken(f"{route.name} offers no TLS, and the route demands it")
         except BaseException:
@@ -144,7 +159,7 @@ class SmtpClient:
             word, _, rest = line[4:].partition(" ")
             self.offers[word.upper()] = rest.strip()
 
-    async def _start_tls(self, route: Route) -> None:
+    async def _start_tls(self, server: Server, route: Route) -> None:
         if not (await self._ask("STARTTLS")).good:
             if route.tls == "verified":
                 raise Broken(f"{route.name} refuses STARTTLS, and the route demands it")
@@ -155,7 +170,7 @@ class SmtpClient:
         if route.tls != "verified":
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
-        await self._writer.start_tls(context, server_hostname=route.host, ssl_handshake_timeout=_CONNECT_S)
+        await self._writer.start_tls(context, server_hostname=server.host, ssl_handshake_timeout=_CONNECT_S)
         await self._ehlo()
 
     async def send(self, letter: Letter) -> list[Answer]:

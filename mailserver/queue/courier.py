@@ -27,8 +27,11 @@ from mailserver.accounts import Accounts
 from mailserver.accounts.model import domain_of
 from mailserver.delivery import Delivery
 from mailserver.queue.client import Answer, Broken, Letter, SmtpClient, To, wire_form
+from mailserver.queue.exchangers import Exchangers, NotNow
 from mailserver.queue.routes import Route, Routes
 from mailserver.queue.settling import Settling
+from mailserver.senderauth.keys import SigningKeys
+from mailserver.senderauth.signing import sign_leaving
 from mailserver.store import Store, outbound, schema
 from mailserver.store.outbound import Outbound
 
@@ -37,6 +40,7 @@ _MOST_ROWS = 500
 _A_DESTINATION = 4
 _A_TRANSACTION = 100
 _LOOK_AGAIN_S = 30.0
+_NOWHERE = Route("", 0)
 Key = tuple[int, int]
 
 
@@ -60,7 +64,10 @@ class _Destination:
 
 
 class Courier:
-    """Carries the queue of one installation. ``lease_s``: a row of a dead process is due again after that."""
+    """Carries the queue of one installation. ``lease_s``: a row of a dead process is due again after that.
+
+    ``exchangers`` find servers in the DNS for domains that no route names; None: such rows are held.
+    """
 
     def __init__(
         self,
@@ -70,11 +77,14 @@ class Courier:
         settings: Settings,
         wake: Wake,
         lease_s: float = 60.0,
+        exchangers: Exchangers | None = None,
     ) -> None:
         self._store = store
         self._accounts = accounts
         self._settings = settings
         self._lease_s = lease_s
+        self._keys = SigningKeys(store.database, store.seal)
+        self._exchangers = exchangers
         self._settling = Settling(store, accounts, delivery, settings)
         self._destinations: dict[Route, _Destination] = {}
         self._in_flight: dict[Key, Outbound] = {}
@@ -116,7 +126,7 @@ class Courier:
             self._in_flight[one.agency, one.row] = one
         homeless = self._sort(rows, routes)
         if homeless:
-            self._start(self._hold(homeless))
+            self._start(self._hold(homeless) if self._exchangers is None else self._find(homeless))
 
     def _sort(self, rows: Iterable[Outbound], routes: Routes) -> list[Outbound]:
         """Put rows with their destinations; gives back those that have none."""
@@ -130,13 +140,51 @@ class Courier:
             else:
                 groups.setdefault((route, one.blob, one.sender, one.envelope_id), []).append(one)
         for (route, *_), members in groups.items():
-            place = self._destinations.setdefault(route, _Destination(route))
-            for start in range(0, len(members), _A_TRANSACTION):
-                place.waiting.append(_Group(members[start : start + _A_TRANSACTION], now))
-            while place.carriers < min(_A_DESTINATION, len(place.waiting)):
-                place.carriers += 1
-                self._start(self._carrier(place))
+            self._wait(route, members, now)
         return homeless
+
+    async def _find(self, rows: list[Outbound]) -> None:
+        """Ask the DNS where rows go that no route names."""
+        assert self._exchangers is not None
+        domains: dict[str, list[Outbound]] = {}
+        for one in rows:
+            domains.setdefault(domain_of(one.recipient), []).append(one)
+        for domain, members in domains.items():
+            self._start(self._find_one(self._exchangers, domain, members))
+
+    async def _find_one(self, exchangers: Exchangers, domain: str, rows: list[Outbound]) -> None:
+        try:
+            route = await exchangers.route(domain)
+        except NotNow as problem:
+            await self._without_server(rows, Answer(451, str(problem)))
+        except Refused as problem:
+            await self._without_server(rows, Answer(556, f"{problem.en} {problem.vi}"))
+        except Exception:
+            log.exception("no server could be looked for")
+            await self._without_server(rows, Answer(451, "4.3.0 the DNS could not be asked"))
+        else:
+            groups: dict[tuple[int, str, str], list[Outbound]] = {}
+            for one in rows:
+                groups.setdefault((one.blob, one.sender, one.envelope_id), []).append(one)
+            for members in groups.values():
+                self._wait(route, members, asyncio.get_running_loop().time())
+
+    async def _without_server(self, rows: list[Outbound], answer: Answer) -> None:
+        try:
+            for one in rows:
+                message = await asyncio.to_thread(self._store.content, one.blob)
+                settle = self._settling.settle(_NOWHERE, message, [one], [answer], offers_dsn=True)
+                await _to_the_end(settle)
+        finally:
+            self._done(rows)
+
+    def _wait(self, route: Route, members: list[Outbound], now: float) -> None:
+        place = self._destinations.setdefault(route, _Destination(route))
+        for start in range(0, len(members), _A_TRANSACTION):
+            place.waiting.append(_Group(members[start : start + _A_TRANSACTION], now))
+        while place.carriers < min(_A_DESTINATION, len(place.waiting)):
+            place.carriers += 1
+            self._start(self._carrier(place))
 
     def _next_due(self) -> int | None:
         with self._store.database.reading() as conn:
@@ -221,7 +269,7 @@ class Courier:
         if place.failed_at >= group.leased_at:
             answers = [Answer(451, place.failure)] * len(rows)
         else:
-            data = await asyncio.to_thread(wire_form, message)
+            data = await asyncio.to_thread(self._leaving, message, place.route)
             try:
                 client, answers = await self._send(place, rows, data, client)
                 offers_dsn = "DSN" in client.offers
@@ -236,6 +284,12 @@ class Courier:
         settle = self._settling.settle(place.route, message, rows, answers, offers_dsn=offers_dsn)
         await _to_the_end(settle)
         return client
+
+    def _leaving(self, message: bytes, route: Route) -> bytes:
+        """The bytes of DATA, with our domain's DKIM signatures when they go to others."""
+        if route.own:
+            return wire_form(message)
+        return wire_form(sign_leaving(self._keys, message, now_us() // 1_000_000))
 
     async def _send(
         self, place: _Destination, rows: Sequence[Outbound], data: bytes, client: SmtpClient | None

@@ -18,13 +18,25 @@ _LOOPBACK = ("127.", "::1", "localhost")
 
 
 @dataclass(frozen=True, slots=True)
+class Server:
+    """A server the DNS named, with one of its addresses."""
+
+    host: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
-    """A server that takes mail. ``own`` is our own MX: what it takes lies in a mailbox of ours."""
+    """A server that takes mail. ``own`` is our own MX: what it takes lies in a mailbox of ours.
+
+    ``servers``: those of the DNS, tried in this order; empty when ``host`` is a name for the system to look up.
+    """
 
     host: str
     port: int
     tls: Tls = "opportunistic"
     own: bool = False
+    servers: tuple[Server, ...] = ()
 
     @property
     def name(self) -> str:

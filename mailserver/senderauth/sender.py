@@ -62,7 +62,7 @@ class SenderCheck:
     ) -> tuple[Sender, bytes, bytes | bytearray]:
         """The finding, the Authentication-Results field, and the message without such fields in our name."""
         fields, start = fields_of(data)
-        author = _author(fields)
+        author = author_of(fields)
         spf_found: Spf | None = None
         signatures: tuple[Dkim, ...] = ()
         found = Dmarc("temperror", author or "")
@@ -79,7 +79,7 @@ class SenderCheck:
         return Sender(spf_found, signatures, found, author, odd), field, clean
 
 
-def _author(fields: Sequence[Field]) -> str | None:
+def author_of(fields: Sequence[Field]) -> str | None:
     """The domain of the From address, in lower case; None unless there is one field with one address."""
     lines = [one for one in fields if one.name == b"from"]
     if len(lines) != 1:

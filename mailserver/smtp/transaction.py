@@ -417,7 +417,10 @@ class Session(SigningIn):
             tls=self.tls_words,
         )
         sender = self._sender or ""
-        front = field + trace.fields(hop, sender, [one.address for one in self._recipients.values()])
+        front = trace.fields(hop, sender, [one.address for one in self._recipients.values()])
+        if field:  # Return-Path stays the first line
+            first = front.index(b"\n") + 1
+            front = front[:first] + field + front[first:]
         if self.account is not None:
             front += trace.missing_fields(header, domain_of(sender), now)
         return front + data

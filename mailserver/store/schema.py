@@ -169,6 +169,14 @@ spread = sa.Table(
     sa.Column("done", sa.Integer, nullable=False),
 )
 
+lesson = sa.Table(
+    "lesson",
+    metadata,
+    _key("lesson"),
+    sa.Column("blob", sa.BigInteger, nullable=False),
+    sa.Column("junk", sa.Boolean, nullable=False),
+)
+
 follower = sa.Table(
     "follower",
     metadata,

@@ -15,7 +15,7 @@ from config.seal import Seal, SealBroken
 from config.wake import Wake
 from mailserver.accounts.model import AccountRef
 from mailserver.message import Summary
-from mailserver.store import blobs, grants, listing, mailboxes, messages, quota
+from mailserver.store import blobs, grants, lessons, listing, mailboxes, messages, quota
 from mailserver.store.grants import Grant
 from mailserver.store.listing import Listed
 from mailserver.store.model import DELETED, Change, Mailbox, Ref, Row
@@ -223,7 +223,9 @@ class Store:
 
             def job(conn: sa.Connection, part: Sequence[int] = part) -> list[tuple[int, int]]:
                 self.woken(conn, target)
-                return messages.copy(conn, source, part, target)
+                done = messages.copy(conn, source, part, target)
+                self._taught(conn, source, target, done)
+                return done
 
             pairs += await self.database.commit(job)
         return pairs
@@ -235,7 +237,9 @@ class Store:
 
             def job(conn: sa.Connection, part: Sequence[int] = part) -> list[tuple[int, int]]:
                 self.woken(conn, source, target)
-                return messages.move(conn, source, part, target)
+                done = messages.move(conn, source, part, target)
+                self._taught(conn, source, target, done)
+                return done
 
             pairs += await self.database.commit(job)
         return pairs
@@ -316,6 +320,10 @@ class Store:
         for ref in refs:
             key = f"{ref.agency}.{ref.mailbox}"
             after_commit(conn, lambda key=key: self.wake.publish("mailbox", key))  # type: ignore[misc]
+
+    def _taught(self, conn: sa.Connection, source: Ref, target: Ref, pairs: list[tuple[int, int]]) -> None:
+        if lessons.note(conn, source, target, [new for _, new in pairs]):
+            after_commit(conn, lambda: self.wake.publish("lesson"))
 
     async def _write(self, job: Callable[[sa.Connection], T]) -> T:
         return await self.database.commit(job)
