@@ -61,6 +61,9 @@ class Listen:
     smtp: str = _key("127.0.0.1:12025", "Mail from other servers (MX).")
     submission: str = _key("127.0.0.1:12587", "Mail from our people, STARTTLS (RFC 6409).")
     submissions: str = _key("127.0.0.1:12465", "Mail from our people, implicit TLS (RFC 8314).")
+    lmtp: str = _key(
+        "", "Mail from an MTA of your own in front (RFC 2033): host:port, or unix:run/lmtp.sock."
+    )
     imap: str = _key("127.0.0.1:12143", "IMAP with STARTTLS.")
     imaps: str = _key("127.0.0.1:12993", "IMAP, implicit TLS.")
     web: str = _key("127.0.0.1:12443", "The pages, HTTPS.")

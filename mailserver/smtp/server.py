@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""The three listeners: MX, submission (STARTTLS), submissions (implicit TLS)."""
+"""The listeners: MX, submission (STARTTLS), submissions (implicit TLS), LMTP."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import ssl
+from pathlib import Path
 from typing import cast
 
 from config.settings import Settings
 from mailserver.accounts import Accounts
 from mailserver.delivery import Delivery
 from mailserver.hygiene.screening import Screening
+from mailserver.smtp.lmtp import LmtpSession
 from mailserver.smtp.session import Kind, Serving, SessionBase
 from mailserver.smtp.spool import Spool
 from mailserver.smtp.transaction import Session
@@ -58,6 +60,7 @@ class SmtpServer:
             await self._listen("submission", listen.submission, "submission", implicit=False)
             if self._context is not None:
                 await self._listen("submissions", listen.submissions, "submission", implicit=True)
+            await self._listen("lmtp", listen.lmtp, "lmtp", implicit=False)
         except OSError:
             await self.stop()
             raise
@@ -90,7 +93,6 @@ class SmtpServer:
     async def _listen(self, name: str, where: str, kind: Kind, *, implicit: bool) -> None:
         if not where:
             return
-        host, _, port = where.rpartition(":")
         loop = asyncio.get_running_loop()
         serving = Serving(
             kind=kind,
@@ -106,8 +108,13 @@ class SmtpServer:
             screening=self._screening if kind == "mx" else None,
             spool=self._spool,
         )
+        if where.startswith("unix:"):
+            self._servers[name] = await self._listen_unix(self._settings.at(where[5:]), serving)
+            return
+        session = LmtpSession if kind == "lmtp" else Session
+        host, _, port = where.rpartition(":")
         self._servers[name] = await loop.create_server(
-            lambda: Session(serving, loop),
+            lambda: session(serving, loop),
             host.strip("[]") or None,
             int(port),
             ssl=self._context if implicit else None,
@@ -115,3 +122,14 @@ class SmtpServer:
             ssl_shutdown_timeout=5 if implicit else None,
             backlog=512,
         )
+
+    @staticmethod
+    async def _listen_unix(path: Path, serving: Serving) -> asyncio.Server:
+        """On a socket that the owner's group may write to; one left by an earlier process is taken away."""
+        loop = asyncio.get_running_loop()
+        if path.is_socket():
+            path.unlink()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        server = await loop.create_unix_server(lambda: LmtpSession(serving, loop), str(path), backlog=512)
+        path.chmod(0o660)
+        return server

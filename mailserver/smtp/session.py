@@ -25,7 +25,7 @@ from mailserver.smtp.wire import BadLine, EndOfInput, LineTooLong, WireReader
 log = logging.getLogger("congvan.smtp")
 logging.getLogger("mail.log").setLevel(logging.CRITICAL)  # aiosmtpd's own log repeats whole command lines
 
-Kind: TypeAlias = Literal["mx", "submission"]
+Kind: TypeAlias = Literal["mx", "submission", "lmtp"]
 
 _MOST_STRANGERS = 200  # one address may stand for a whole office, so only those not signed in count
 _MOST_ERRORS = 20
@@ -102,7 +102,7 @@ class SessionBase(SMTP):
 
     @property
     def _loopback(self) -> bool:
-        return self.client.startswith("127.") or self.client == "::1"
+        return self.client.startswith("127.") or self.client in ("::1", "")
 
     def connection_lost(self, error: Exception | None) -> None:
         """Forget the session."""
@@ -207,7 +207,8 @@ class SessionBase(SMTP):
         """Greet, then read and carry out commands until one side ends."""
         try:
             if not self._closing:
-                await self.say(220, "", f"{self.serving.hostname} ESMTP {self.serving.name}")
+                kind = "LMTP" if self.serving.kind == "lmtp" else "ESMTP"
+                await self.say(220, "", f"{self.serving.hostname} {kind} {self.serving.name}")
             while self.transport is not None and not self._closing:
                 await self._next_command()
             await self.flush()
@@ -291,6 +292,7 @@ class SessionBase(SMTP):
             "ENHANCEDSTATUSCODES",
             "CHUNKING",
             "DSN",
+            f"LIMITS RCPTMAX={self.serving.max_recipients}",  # RFC 9422
         ]
         if self.serving.tls is not None and not self.secure:
             offers.append("STARTTLS")

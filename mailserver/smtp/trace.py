@@ -38,11 +38,16 @@ def new_number() -> str:
     return secrets.token_hex(8)
 
 
-def protocol(*, extended: bool, tls: bool, signed_in: bool, utf8: bool) -> str:
-    """The ``with`` word (RFC 3848, RFC 6531 §4.3): ``ESMTPSA``."""
+def protocol(*, extended: bool, tls: bool, signed_in: bool, utf8: bool, lmtp: bool = False) -> str:
+    """The ``with`` word (RFC 3848, RFC 6531 §4.3): ``ESMTPSA``, ``UTF8LMTP``."""
     if not extended:
         return "SMTP"
-    return ("UTF8SMTP" if utf8 else "ESMTP") + ("S" if tls else "") + ("A" if signed_in else "")
+    return (
+        ("UTF8" if utf8 else "" if lmtp else "E")
+        + ("LMTP" if lmtp else "SMTP")
+        + ("S" if tls else "")
+        + ("A" if signed_in else "")
+    )
 
 
 def fields(hop: Hop, sender: str, recipients: list[str]) -> bytes:

@@ -51,6 +51,7 @@ class Session(SigningIn):
     _content: Content | None = None
     _since_reset = 0
     _recipients: dict[str, Recipient]
+    _accepted: list[str]  # one entry for each RCPT that got a 250
 
     def _set_post_data_state(self) -> None:
         """Forget the transaction; also what RSET, HELO, EHLO and STARTTLS do."""
@@ -61,6 +62,7 @@ class Session(SigningIn):
         self._sender = None
         self._envelope_id = ""
         self._recipients = {}
+        self._accepted = []
 
     def connection_lost(self, error: Exception | None) -> None:
         """Give back what an unfinished message held."""
@@ -154,7 +156,7 @@ class Session(SigningIn):
         """RCPT TO:<address> [NOTIFY ORCPT]."""
         if self._sender is None:
             await self.say(503, "5.5.1", "Send MAIL first")
-        elif len(self._recipients) >= self.serving.max_recipients:
+        elif len(self._accepted) >= self.serving.max_recipients:
             await self.say(452, "4.5.3", "Too many recipients", "Quá nhiều người nhận trong một thư.")
         else:
             try:
@@ -166,6 +168,7 @@ class Session(SigningIn):
                 await self.push(refusal(problem, utf8=self.utf8))
                 return
             self._recipients[recipient.address.lower()] = recipient
+            self._accepted.append(recipient.address.lower())
             await self.say(250, "2.1.5", "OK")
 
     def _recipient(self, path: paths.Path) -> Recipient:
@@ -195,7 +198,7 @@ class Session(SigningIn):
                 f"There is no mailbox {address}",
                 f"Không có hộp thư {address}, hãy xem danh bạ.",
             )
-        if where == "remote" and self.serving.kind == "mx":
+        if where == "remote" and self.serving.kind != "submission":
             raise BadArgument(
                 550,
                 "5.7.1",
@@ -298,9 +301,13 @@ class Session(SigningIn):
     async def _refuse(self, content: Content) -> None:
         assert content.fault is not None
         code, enhanced, en, vi = _FAULTS[content.fault]
-        answer = reply(code, enhanced, en, vi, utf8=self.utf8)
+        answer = self._answers(reply(code, enhanced, en, vi, utf8=self.utf8))
         self._set_rset_state()
         await self.push(answer)
+
+    def _answers(self, answer: bytes) -> bytes:
+        """What is said after a message: one reply for all its recipients."""
+        return answer
 
     async def _deliver(self, content: Content) -> None:
         if content.spooled:
@@ -309,6 +316,7 @@ class Session(SigningIn):
                 answer = await self._whole(content)
         else:
             answer = await self._whole(content)
+        answer = self._answers(answer)
         self._set_rset_state()
         await self.push(answer)
 
@@ -345,13 +353,16 @@ class Session(SigningIn):
             sender=self._sender,
             recipients=recipients,
             data=message,
-            door="mx" if self.serving.kind == "mx" else "submission",
+            door="submission" if self.serving.kind == "submission" else "mx",
             client=self.client,
             account=self.account,
             envelope_id=self._envelope_id,
             carry_all=any("SUCCESS" in one.notify for one in recipients),
             verdict=verdict,
         )
+        return await self._pass_on(incoming, number)
+
+    async def _pass_on(self, incoming: Incoming, number: str) -> bytes:
         self._reset_timeout(3600)
         try:
             # Shielded: a connection lost now must not stop what is already on its way into the store.
@@ -411,6 +422,7 @@ class Session(SigningIn):
                 tls=self.secure,
                 signed_in=self.account is not None,
                 utf8=self.utf8,
+                lmtp=self.serving.kind == "lmtp",
             ),
             number=number,
             at_us=now,

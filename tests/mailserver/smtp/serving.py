@@ -115,6 +115,10 @@ class Serving:
     def submissions(self) -> tuple[str, int]:
         return self.server.address("submissions")
 
+    @property
+    def lmtp(self) -> tuple[str, int]:
+        return self.server.address("lmtp")
+
     def client_tls(self) -> ssl.SSLContext:
         """A client context that trusts the server."""
         return ssl.create_default_context(cafile=str(self.folder / "ca.pem"))
@@ -135,7 +139,12 @@ def settings_for(folder: Path, **queue: Any) -> Settings:
         base=folder,
         file=folder / "province.toml",
         installation=InstallationSettings(name="Tỉnh thử", tls_name=NAME),
-        listen=Listen(smtp=f"127.0.0.1:{free_port()}", submission="127.0.0.1:0", submissions="127.0.0.1:0"),
+        listen=Listen(
+            smtp=f"127.0.0.1:{free_port()}",
+            submission="127.0.0.1:0",
+            submissions="127.0.0.1:0",
+            lmtp="127.0.0.1:0",
+        ),
         mail=Mail(max_message_bytes=LIMIT, max_recipients=5, plaintext_on_loopback=True),
         queue=Queue(**queue),
     )

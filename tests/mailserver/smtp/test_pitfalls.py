@@ -104,8 +104,11 @@ def test_s2_starttls_injection(mail: Serving) -> None:
             secure.sendall(b"STARTTLS\r\n")
             assert file.readline().startswith(b"503")
             secure.sendall(b"EHLO y\r\n")
-            offers = [file.readline() for _ in range(9)]
-            assert b"250 AUTH PLAIN LOGIN\r\n" in offers
+            offers = []
+            while not offers or offers[-1][3:4] == b"-":
+                offers.append(file.readline())
+            assert any(one[4:] == b"AUTH PLAIN LOGIN\r\n" for one in offers)
+            assert not any(b"STARTTLS" in one for one in offers)
 
 
 def test_s2_signing_in_before_tls_is_forgotten(mail: Serving) -> None:
