@@ -12,6 +12,7 @@ from config.refusal import Refused
 from congvan.installation import Installation
 from mailserver.accounts import Account, devices, passwords
 from mailserver.accounts.changes import NewAccount, NewAgency, add_account, add_agency, set_quota, set_state
+from mailserver.imap import trace
 from mailserver.store import mailboxes
 
 _AT_ONCE = 100
@@ -79,6 +80,17 @@ def directory_acts(parts: Installation) -> dict[str, Callable[..., Any]]:
         parts.accounts.forget()
         return {"address": found.address, "state": state}
 
+    def trace_account(address: str, minutes: int, by: str) -> dict[str, Any]:
+        found = _account(address)
+
+        def job(conn: sa.Connection) -> int:
+            if minutes > 0:
+                return trace.switch_on(conn, parts.seal, found, minutes, by)
+            trace.switch_off(conn, parts.seal, found, by)
+            return 0
+
+        return {"address": found.address, "until": parts.database.write(job)}
+
     def add_device(address: str, label: str, by: str) -> dict[str, Any]:
         owner = _account(address)
         made, password = parts.database.write(lambda conn: devices.add(conn, parts.seal, owner, label, by))
@@ -113,6 +125,7 @@ def directory_acts(parts: Installation) -> dict[str, Callable[..., Any]]:
         "agency.add": add_agency_act,
         "account.import": import_accounts,
         "account.lock": lock_account,
+        "account.trace": trace_account,
         "device.add": add_device,
         "device.revoke": revoke_device,
         "account.quota": limit_account,

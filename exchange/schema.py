@@ -7,6 +7,7 @@ import config.leases
 import exchange.documents.schema
 import exchange.registers.schema
 import mailserver.accounts.schema
+import mailserver.imap.schema
 import mailserver.importing.schema
 import mailserver.store.schema
 import policy.ledger.schema

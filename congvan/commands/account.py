@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""``congvan account list|import|lock|unlock|quota``."""
+"""``congvan account list|import|trace|lock|unlock|quota``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from config.clock import iso_local
 from config.refusal import Refused
 from congvan.control import call
 from congvan.installation import Installation, find_settings, open_database, open_seal
@@ -17,6 +18,7 @@ from congvan.limits import add_limit, shown
 from congvan.output import emit
 from mailserver.accounts import Accounts
 from mailserver.accounts.model import ROLES
+from mailserver.imap import trace as protocol_trace
 
 _COLUMNS = ("address", "name", "title", "agency", "role", "password")
 _MOST = 200_000
@@ -33,6 +35,13 @@ def register(subparsers: Any) -> None:
     importing = acts.add_parser("import", help=f"add accounts from a CSV file: {','.join(_COLUMNS)}")
     importing.add_argument("file")
     importing.set_defaults(run=import_file)
+    tracing = acts.add_parser("trace", help="what a mail program and the server say to each other, masked")
+    tracing.add_argument("address")
+    how = tracing.add_mutually_exclusive_group()
+    how.add_argument("--minutes", type=int, default=30, help="switch it on for so long (default 30)")
+    how.add_argument("--off", action="store_true", help="switch it off and forget what was traced")
+    how.add_argument("--show", action="store_true", help="print what was traced")
+    tracing.set_defaults(run=trace)
     for name, locked in (("lock", True), ("unlock", False)):
         one = acts.add_parser(name, help=f"{name} an account")
         one.add_argument("address")
@@ -41,6 +50,33 @@ def register(subparsers: Any) -> None:
     limit.add_argument("address")
     add_limit(limit)
     limit.set_defaults(run=quota)
+
+
+def trace(args: argparse.Namespace) -> int:
+    """Switch the protocol trace of an account on or off, or show it."""
+    settings = find_settings(args)
+    if not args.show:
+        minutes = 0 if args.off else args.minutes
+        by = f"operator {getpass.getuser()}"
+        answer = call(settings, "account.trace", {"address": args.address, "minutes": minutes, "by": by})
+        until = iso_local(answer["until"]) if answer["until"] else None
+        emit(args, answer | {"until": until}, f"{answer['address']}: {until or 'tắt · off'}")
+        return 0
+    parts = Installation(settings)
+    try:
+        found = parts.accounts.by_address(args.address)
+        if found is None:
+            raise Refused(
+                "no-such-account",
+                f"Không có tài khoản {args.address}.",
+                f"There is no account {args.address}.",
+            )
+        with parts.database.reading() as conn:
+            lines = protocol_trace.read(conn, parts.seal, found.ref)
+    finally:
+        parts.close()
+    emit(args, {"items": lines}, "\n".join(lines))
+    return 0
 
 
 def show(args: argparse.Namespace) -> int:

@@ -23,6 +23,7 @@ from config.refusal import Refused
 from config.seal import Seal
 from mailserver.accounts import passwords, schema, scram, throttling
 from mailserver.accounts.model import Account, AccountRef, Agency, canonical, domain_of
+from mailserver.accounts.uses import Uses
 from policy.ledger.entries import record
 
 _FRESH_S = 2.0
@@ -55,6 +56,7 @@ class Accounts:
     def __init__(self, database: Database, seal: Seal) -> None:
         self.database = database
         self.seal = seal
+        self.uses = Uses(seal)
         self._directory: _Directory | None = None
         self._generation = -1
         self._lock = threading.Lock()
@@ -234,6 +236,8 @@ class Accounts:
             )
         if failed:
             self.database.write(lambda conn: throttling.forgive(conn, self.seal, name, client))
+        if kind == passwords.APP:
+            self.uses.note(found.ref, kept, client)
         return found, kept
 
     def _secrets(self, conn: sa.Connection, ref: AccountRef, kind: str) -> list[bytes]:

@@ -15,7 +15,7 @@ from config.seal import Seal
 from mailserver.accounts import passwords
 from mailserver.accounts.changes import add_credential
 from mailserver.accounts.model import Account, AccountRef
-from mailserver.accounts.schema import credential
+from mailserver.accounts.schema import credential, device_use
 from policy.ledger.entries import record
 
 MOST = 30
@@ -24,11 +24,16 @@ _LONGEST_LABEL = 60
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """An app password: ``number`` within the account, ``label`` as the person named it, when it was made."""
+    """An app password: ``number`` within the account, ``label`` as the person named it, when it was made.
+
+    ``used_us`` and ``source``: when it was last used and from which network address; 0 and "" before that.
+    """
 
     number: int
     label: str
     created_us: int
+    used_us: int = 0
+    source: str = ""
 
 
 class NoSuchDevice(Refused):
@@ -68,9 +73,17 @@ def add(conn: sa.Connection, seal: Seal, owner: Account, label: str, by: str) ->
 
 def listed(conn: sa.Connection, seal: Seal, owner: AccountRef) -> list[Device]:
     """The devices of an account, oldest first; app passwords of an import have no name."""
-    table = credential
+    table, use = credential, device_use
+    same = sa.and_(
+        use.c.agency == table.c.agency,
+        use.c.account == table.c.account,
+        use.c.credential == table.c.credential,
+    )
     rows = conn.execute(
-        sa.select(table.c.credential, table.c.sealed_label, table.c.created_us)
+        sa.select(
+            table.c.credential, table.c.sealed_label, table.c.created_us, use.c.used_us, use.c.sealed_source
+        )
+        .join(use, same, isouter=True)
         .where(
             table.c.agency == owner.agency,
             table.c.account == owner.account,
@@ -79,7 +92,13 @@ def listed(conn: sa.Connection, seal: Seal, owner: AccountRef) -> list[Device]:
         .order_by(table.c.credential)
     )
     return [
-        Device(row.credential, seal.open_text(row.sealed_label, b"credential"), row.created_us)
+        Device(
+            row.credential,
+            seal.open_text(row.sealed_label, b"credential"),
+            row.created_us,
+            row.used_us or 0,
+            seal.open_text(row.sealed_source, b"device use") if row.sealed_source else "",
+        )
         for row in rows
     ]
 
@@ -97,4 +116,11 @@ def revoke(conn: sa.Connection, seal: Seal, owner: Account, number: int, by: str
     )
     if not gone.rowcount:
         raise NoSuchDevice
+    conn.execute(
+        sa.delete(device_use).where(
+            device_use.c.agency == owner.ref.agency,
+            device_use.c.account == owner.ref.account,
+            device_use.c.credential == number,
+        )
+    )
     record(conn, seal, "device.revoked", owner.address, {"number": number, "by": by})

@@ -67,6 +67,16 @@ credential = sa.Table(
     sa.Column("sealed_label", sa.LargeBinary, nullable=False),
 )
 
+device_use = sa.Table(
+    "device_use",
+    metadata,
+    sa.Column("agency", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("account", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("credential", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("used_us", sa.BigInteger, nullable=False),
+    sa.Column("sealed_source", sa.LargeBinary, nullable=False),
+)
+
 web_session = sa.Table(
     "web_session",
     metadata,

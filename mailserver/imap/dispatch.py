@@ -12,6 +12,8 @@ from mailserver.imap.session import Session
 
 async def execute(session: Session, command: Command) -> None:
     """Carry out a command and write its replies. Raises only `ConnectionError` (the client is gone)."""
+    if session.trace is not None:
+        session.trace.client(command)
     if session.awaiting is not None:
         waiting, session.awaiting = session.awaiting, None
         is_idle_over = waiting.verb == "IDLE" and command.fragments[0].strip().upper() != b"DONE"

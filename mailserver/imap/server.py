@@ -23,6 +23,7 @@ from mailserver.imap.dispatch import execute
 from mailserver.imap.grammar.assembling import Assembler, Command, Continue, Overrun, TooBig
 from mailserver.imap.naming import SharedWith, registry_of_clerk
 from mailserver.imap.session import JudgeAppend, Services, Session
+from mailserver.imap.trace import Traces
 from mailserver.search.searching import Searches
 from mailserver.store import Ref, Store
 
@@ -57,7 +58,13 @@ class ImapServer:
         judge_append: JudgeAppend | None = None,
     ) -> None:
         self.services = Services(
-            store, accounts, settings, shared or registry_of_clerk(accounts), Searches(store), judge_append
+            store,
+            accounts,
+            settings,
+            shared or registry_of_clerk(accounts),
+            Searches(store),
+            Traces(store),
+            judge_append,
         )
         self.tls = ssl_context
         self.addresses: dict[str, tuple[str, int]] = {}

@@ -20,6 +20,7 @@ from mailserver.imap.grammar.sequences import write_set
 from mailserver.imap.naming import Names, NotAllowed, SharedWith
 from mailserver.imap.pages import Pages
 from mailserver.imap.replies import No
+from mailserver.imap.trace import Trace, Traces
 from mailserver.imap.view import FEW, View
 from mailserver.search.searching import Searches
 from mailserver.store import Mailbox, Store
@@ -50,6 +51,7 @@ class Services:
     settings: Settings
     shared: SharedWith
     searches: Searches
+    traces: Traces
     judge_append: JudgeAppend | None = None
     max_literal: int = 1024 * 1024
     searching: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
@@ -96,6 +98,7 @@ class Session:
         "start_tls",
         "tag",
         "tls",
+        "trace",
         "utf8",
         "view",
     )
@@ -119,6 +122,7 @@ class Session:
         self.closing = False
         self.start_tls = False
         self.failures = 0
+        self.trace: Trace | None = None
         self.tag = b"*"
         self._names: Names | None = None
         self._out: list[bytes] = []
@@ -145,10 +149,14 @@ class Session:
         self.account = account
         services = self.services
         self._names = Names(services.store, services.accounts, account, services.shared)
+        self.trace = services.traces.of(account)
 
     def ended(self) -> None:
         """The connection is gone."""
         self.view = None
+        if self.trace is not None:
+            self.trace.end()
+            self.trace = None
         if self.account is not None:
             self.services.sessions[self.account.ref] -= 1
             self.account = None
@@ -204,6 +212,8 @@ class Session:
         if self._out:
             data = b"".join(self._out)
             self._out, self._size = [], 0
+            if self.trace is not None:
+                self.trace.server(data)
             self.output.send(data)
 
     async def breathe(self) -> None:

@@ -39,7 +39,11 @@ def test_added_used_and_taken_back(site: Site) -> None:
     password = _password(added.text)
     who = site.province.accounts.authenticate("imap", CIVIL, password, "192.0.2.1")
     assert who.address == CIVIL
+    accounts = site.province.accounts
+    site.province.database.write(accounts.uses.write)
+    assert not accounts.uses.waiting
     listed = browser.get("/me/devices").text
+    assert "từ 192.0.2.1" in listed
     assert "Điện thoại &lt;1&gt;" in listed
     assert password not in listed
     (number,) = re.findall(r"/me/devices/(\d+)/revoke", listed.partition("&lt;1&gt;")[2])
