@@ -114,6 +114,9 @@ class Trace:
 
     async def _keep(self, text: str) -> None:
         def job(conn: sa.Connection) -> None:
+            on = (trace_switch.c.agency == self._ref.agency, trace_switch.c.account == self._ref.account)
+            if conn.execute(sa.select(trace_switch.c.until_us).where(*on)).first() is None:
+                return  # switched off and forgotten meanwhile
             page = next_number(conn, self._ref.agency, "trace")
             here = (trace_page.c.agency == self._ref.agency, trace_page.c.account == self._ref.account)
             conn.execute(
