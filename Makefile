@@ -70,3 +70,7 @@ bench: install ## DIR=… (OPTIONS="--only ingest --rounds 1"): beside Postfix a
 
 bench-memory: install ## DIR=…: memory of the mail process while 64 connections send 25 MiB each to a bench-target
 	$(BIN)/python -m tests.bench.memory $(DIR)
+
+.PHONY: fuzz
+fuzz: install-dev ## SECONDS_OF_FUZZ=600: coverage-guided fuzzing of the message scanner; what it finds stays in CORPUS=
+	$(BIN)/python -m tests.mailserver.message.fuzz -max_total_time=$(or $(SECONDS_OF_FUZZ),600) $(or $(CORPUS),/tmp/congvan-fuzz)

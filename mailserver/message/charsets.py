@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""Bytes of unknown honesty → text: the declared charset, then UTF-8, then windows-1258, then windows-1252.
+"""Bytes of unknown honesty → text: the declared charset, then UTF-8, then what Vietnamese it may be
+(TCVN3, VNI, windows-1258), then windows-1252.
 
 Never raises and never loops: any bytes give some text, in NFC, in time linear in their number.
 """
@@ -10,9 +11,11 @@ import codecs
 import unicodedata
 from functools import lru_cache
 
+from mailserver.message.vietnamese import likely
+
 # Python codecs that are no charsets of mail, or whose decoding is not linear.
 _NEVER = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem"})
-_LIKE_1252 = frozenset({"iso8859-1", "ascii"})
+_SAYS_LITTLE = frozenset({None, "iso8859-1", "ascii", "cp1252"})  # what senders declare who do not know
 
 
 @lru_cache(maxsize=256)
@@ -41,7 +44,7 @@ def decode(data: bytes, charset: str | None = None) -> str:
 
 def _decode(data: bytes, charset: str | None) -> str:
     name = codec(charset) if charset else None
-    if name is not None and name not in _LIKE_1252:
+    if name is not None and name not in _SAYS_LITTLE:
         try:
             return data.decode(name)
         except (UnicodeError, ValueError):
@@ -50,6 +53,8 @@ def _decode(data: bytes, charset: str | None) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError:
         pass
+    if name in _SAYS_LITTLE and (old := likely(data)) is not None:
+        return old
     if name is None or name == "ascii":
         try:
             return data.decode("cp1258")
