@@ -18,7 +18,7 @@ def fold(text: str) -> str:
     if text.isascii():
         return text.lower()
     bare = _MARKS.sub("", unicodedata.normalize("NFD", unicodedata.normalize("NFC", text).lower()))
-    return unicodedata.normalize("NFC", bare.replace("đ", "d"))
+    return unicodedata.normalize("NFC", bare.replace("đ", "d").replace("ς", "σ"))
 
 
 def fold_line(text: str) -> str:

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Folded text → what is indexed of it; a searched text → what every message that holds it must have.
+
+Words of language go into the dictionary. What nobody would look up as a word (long tokens, ids, base64) would make it
+grow without end: of such a token only its runs of three letters are indexed, as one of 65,536 numbers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from zlib import crc32
+
+NOISE = 0
+"""The id every blob with such a token has."""
+_GRAMS = 65_536
+FIRST_WORD = 65_600
+"""Ids below are those of grams, from here on of words."""
+_SHORT, _LONG, _GRAM = 7, 20, 3
+_WORD = re.compile(r"\w+")
+
+
+def tokens(folded: str) -> set[str]:
+    """The different words of a folded text."""
+    return set(_WORD.findall(folded))
+
+
+def is_word(token: str) -> bool:
+    """Whether a token goes into the dictionary."""
+    return len(token) <= _SHORT or (len(token) <= _LONG and token.isalpha())
+
+
+def grams(token: str) -> set[int]:
+    """The ids of a token's runs of three letters; empty for a shorter one."""
+    return {
+        1 + crc32(token[at : at + _GRAM].encode("utf-8", "replace")) % _GRAMS
+        for at in range(len(token) - _GRAM + 1)
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One word of a searched text; open on a side where the word in the message may go on."""
+
+    text: str
+    open_left: bool
+    open_right: bool
+
+
+def pieces(folded: Iterable[str]) -> list[Piece]:
+    """What must all be in a message that holds each of these folded texts; empty when that says nothing."""
+    found: list[Piece] = []
+    for text in folded:
+        found += [Piece(one[0], one.start() == 0, one.end() == len(text)) for one in _WORD.finditer(text)]
+    return list(dict.fromkeys(found))
