@@ -40,6 +40,7 @@ COMMANDS = (
     "importing",
     "vault",
     "verify_data",
+    "search",
 )
 """Modules of ``congvan.commands``, in the order of ``--help``."""
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from congvan.installation import Installation, find_settings
 from congvan.output import emit
+from mailserver.search.indexer import clear
+from mailserver.search.verify import verify_search
 from mailserver.store.verify import verify_data
 
 
@@ -25,6 +27,11 @@ def verify(args: argparse.Namespace) -> int:
     parts = Installation(find_settings(args))
     try:
         found = verify_data(parts.database, parts.segments, parts.seal, repair=args.repair)
+        searched = verify_search(parts.store)
+        if searched and args.repair:
+            parts.database.write(clear)  # the worker builds it anew; searches read meanwhile
+        else:
+            found.problems += searched
     finally:
         parts.close()
     answer = {

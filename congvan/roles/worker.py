@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""The ``worker`` process: the queue's courier, the ledger's sequencer, receiving documents, commands."""
+"""The ``worker`` process: courier, sequencer of the ledger, receiving documents, search index, commands."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from congvan.keeping import store_acts
 from congvan.roles.running import announced, until_stopped
 from exchange.worker import ExchangeWorker, acts
 from mailserver.queue.courier import Courier
+from mailserver.search.building import Builder
 from mailserver.store.upkeep import Upkeep
 
 log = logging.getLogger("congvan.worker")
@@ -42,6 +43,7 @@ async def run(parts: Installation) -> None:
         asyncio.create_task(_always("exchange", exchange.run)),
         asyncio.create_task(_always("upkeep", upkeep.run)),
         asyncio.create_task(_always("spread", parts.delivery.spread_all)),
+        asyncio.create_task(_always("search", Builder(parts.store).run)),
     ]
     await control.start()
     try:

@@ -47,9 +47,10 @@ _NEW_USER, _NEW_NET = 0x10000000, 0x40000000
 
 def let_go() -> None:
     """Give up all that reading a file's text does not need."""
-    for found in pkgutil.iter_modules(encodings.__path__):
-        with contextlib.suppress(Exception):
-            importlib.import_module(f"encodings.{found.name}")
+    for package in (encodings, pypdf):  # both import on demand, which can't be done later
+        for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            with contextlib.suppress(Exception):
+                importlib.import_module(found.name)
     libc = ctypes.CDLL(None)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)

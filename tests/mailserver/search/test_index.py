@@ -16,8 +16,11 @@ from config.clock import now_us
 from mailserver.message import fold_line
 from mailserver.search import dictionary, indexer, merging, schema
 from mailserver.search.building import LEASE, Builder
+from mailserver.search.columns import KINDS
 from mailserver.search.keys import Key
+from mailserver.search.pages import PAGE
 from mailserver.search.terms import FIRST_WORD
+from mailserver.search.verify import verify_search
 from mailserver.store import schema as stored
 from tests.mailserver.search.conftest import Box, letter
 
@@ -250,3 +253,21 @@ def test_rebuilding(box: Box) -> None:
     with box.store.database.reading() as conn:
         last = conn.execute(sa.select(sa.func.max(stored.blob.c.blob))).scalar()
     assert box.searches.bodies.index.upto() == last
+
+
+def test_verifying(box: Box) -> None:
+    """A whole index has no problems; a missing shard, an altered page and a skipped blob are found."""
+    box.put(*(letter(f"thư {number}", f"nội dung {number}") for number in range(PAGE + 3)))
+    box.builder.catch_up()
+    assert verify_search(box.store) == []
+    with box.store.database.reading() as conn:
+        assert conn.execute(sa.select(sa.func.count()).select_from(schema.page)).scalar() == len(KINDS)
+
+    def harm(conn: sa.Connection) -> None:
+        conn.execute(sa.update(schema.page).where(schema.page.c.kind == "subject").values(sealed=b"x" * 50))
+        number = conn.execute(sa.select(sa.func.min(schema.segment.c.segment))).scalar()
+        conn.execute(sa.delete(schema.segment).where(schema.segment.c.segment == number))
+
+    box.store.database.write(harm)
+    kinds = {one.kind for one in verify_search(box.store)}
+    assert kinds == {"search-page", "search-missing"}
