@@ -31,7 +31,8 @@ def verify(args: argparse.Namespace) -> int:
         if searched and args.repair:
             parts.database.write(clear)  # the worker builds it anew; searches read meanwhile
         else:
-            found.problems += searched
+            for one in searched:
+                found.add(one.kind, one.place, one.detail)
     finally:
         parts.close()
     answer = {
