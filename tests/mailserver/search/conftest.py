@@ -8,10 +8,11 @@ from array import array
 
 import pytest
 
+from config.clock import now_us
 from mailserver.search.building import Builder
 from mailserver.search.keys import Key
 from mailserver.search.searching import Searcher, Searches
-from mailserver.store import Ref, Store
+from mailserver.store import Ref, Store, vault
 from tests.conftest import Province
 
 
@@ -46,8 +47,10 @@ class Box:
         return [asyncio.run(self.store.append(self.ref, one, 0, 1_780_000_000_000_000)) for one in messages]
 
     def remove(self, *uids: int) -> None:
-        """Delete messages for good."""
+        """Delete messages for good, out of the vault too."""
         asyncio.run(self.store.discard(self.ref, uids))
+        while self.store.database.write(lambda conn: vault.purge(conn, now_us() + 1)):
+            pass
 
     def found(self, key: Key) -> list[int]:
         """The UIDs a search finds."""
