@@ -140,12 +140,42 @@ class Queue:
     """How mail leaves this machine."""
 
     routes: dict[str, str] = _key(
-        {}, "Recipient domain -> host:port of the server that takes its mail; '*' is the smarthost."
+        {},
+        "Recipient domain -> server that takes its mail, '*' the smarthost: [tls://][user@]host:port; tls:// insists on"
+        " a verified certificate, user@ signs in with its password of password_file (needs tls://).",
     )
+    password_file: str = _key(
+        "", "Passwords of smarthosts, one a line: user@host:port password. Readable by the owner only."
+    )
+    ca_file: str = _key("", "Certificates that verified routes trust, PEM; empty: the system's.")
+    connections: int = _key(4, "Connections to one destination at once, at most.")
     retry_minutes: list[int] = _key(
         [1, 5, 15, 30, 60, 120, 240], "Waits between attempts, in minutes; the last one repeats."
     )
     expire_hours: int = _key(72, "After so many hours a message that can't be delivered comes back.")
+    delay_notice_hours: int = _key(4, "After so many hours a sender is told that a message is late.")
+
+
+@dataclass(frozen=True)
+class Submission:
+    """Mail that waits before it goes: taking back, sending later."""
+
+    undo_seconds: int = _key(
+        10, "A letter written on the pages can be taken back for so long; 0: it goes at once."
+    )
+    later_days: int = _key(60, "How far ahead a letter can be scheduled (pages, FUTURERELEASE), in days.")
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Filters of people (Sieve), and the receipts that agencies give."""
+
+    redirect_outside: bool = _key(False, "Let scripts send mail on to addresses outside this installation.")
+    receipt_hours: int = _key(
+        24,
+        "Who writes from outside to an agency's registry mailbox gets one receipt in so many hours; 0: none.",
+    )
+    receipts_at_most: int = _key(2000, "Receipts of one agency within receipt_hours, at most.")
 
 
 @dataclass(frozen=True)
@@ -186,6 +216,8 @@ class Settings:
     hygiene: Hygiene = field(default_factory=Hygiene)
     store: Store = field(default_factory=Store)
     queue: Queue = field(default_factory=Queue)
+    submission: Submission = field(default_factory=Submission)
+    filters: Filters = field(default_factory=Filters)
     exchange: Exchange = field(default_factory=Exchange)
     ledger: Ledger = field(default_factory=Ledger)
     web: Web = field(default_factory=Web)

@@ -132,6 +132,7 @@ class Installation:
             self.rulebook,
             self.settings.mail.max_message_bytes,
             scanner_of(self.settings),
+            self.settings.filters,
         )
 
     @cached_property

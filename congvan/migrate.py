@@ -11,7 +11,8 @@ from alembic.config import Config
 import exchange.schema  # noqa: F401 - its tables belong to the metadata
 import mailserver.hygiene.schema
 import mailserver.search.schema
-import mailserver.senderauth.schema  # noqa: F401
+import mailserver.senderauth.schema
+import mailserver.sieve.schema  # noqa: F401
 
 _FOLDER = Path(__file__).parent / "migrations"
 

@@ -2,7 +2,8 @@
 """Who may do what: one table act × role × relation. Pages, API, IMAP ACL and the command line all ask here.
 
 The relation is that of the person to the thing: `own` (their mailbox, their draft, assigned to them),
-`same-agency`, `other` (another agency's), `none` (not signed in, or nothing to do with it).
+`deputy` (of a person who delegated it for a time), `same-agency`, `other` (another agency's), `none` (not signed in,
+or nothing to do with it).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from config.refusal import Refused
 Role: TypeAlias = Literal[
     "civil-servant", "clerk", "leader", "agency-officer", "auditor", "system-officer", "registry", "system"
 ]
-Relation: TypeAlias = Literal["own", "same-agency", "other", "none"]
+Relation: TypeAlias = Literal["own", "deputy", "same-agency", "other", "none"]
 Act: TypeAlias = Literal[
     "mail.read.own",
     "mail.send",
@@ -45,8 +46,8 @@ Act: TypeAlias = Literal[
 _PEOPLE = ("civil-servant", "clerk", "leader", "agency-officer", "auditor", "system-officer")
 
 _TABLE: dict[str, dict[str, tuple[str, ...]]] = {
-    "mail.read.own": {"own": (*_PEOPLE, "registry", "system")},
-    "mail.send": {"own": (*_PEOPLE, "registry", "system")},
+    "mail.read.own": {"own": (*_PEOPLE, "registry", "system"), "deputy": _PEOPLE},
+    "mail.send": {"own": (*_PEOPLE, "registry", "system"), "deputy": _PEOPLE},
     "registry.read": {"own": ("clerk", "registry"), "same-agency": ("clerk",)},
     "registry.write": {"own": ("clerk", "registry"), "same-agency": ("clerk",)},
     "mailbox.share": {"own": (*_PEOPLE, "registry", "system"), "same-agency": ("clerk",)},

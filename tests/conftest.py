@@ -18,7 +18,8 @@ import sqlalchemy as sa
 import exchange.schema  # noqa: F401 - its tables belong to the metadata
 import mailserver.hygiene.schema
 import mailserver.search.schema
-import mailserver.senderauth.schema  # noqa: F401
+import mailserver.senderauth.schema
+import mailserver.sieve.schema  # noqa: F401
 from config.database import Database, metadata
 from config.seal import Seal
 from config.wake import Wake

@@ -21,8 +21,10 @@ from config.clock import now_us
 from config.database import Database
 from config.refusal import Refused
 from config.seal import Seal
-from mailserver.accounts import passwords, schema, scram, throttling
+from mailserver.accounts import delegations, passwords, schema, scram, shared, throttling
+from mailserver.accounts.delegations import Delegation
 from mailserver.accounts.model import Account, AccountRef, Agency, canonical, domain_of
+from mailserver.accounts.shared import SharedAddress
 from mailserver.accounts.uses import Uses
 from policy.ledger.entries import record
 
@@ -48,6 +50,8 @@ class _Directory:
     by_domain: dict[str, Agency]
     by_address: dict[str, Account]
     by_ref: dict[AccountRef, Account]
+    shared: dict[str, SharedAddress]
+    delegations: list[Delegation]
 
 
 class Accounts:
@@ -116,6 +120,21 @@ class Accounts:
         ]
         return sorted(found, key=lambda one: (not one.address.startswith(wanted), one.address))[:limit]
 
+    def shared(self, address: str) -> SharedAddress | None:
+        """The alias, group or list with this address; None when there is none."""
+        try:
+            return self._now().shared.get(canonical(address))
+        except Refused:
+            return None
+
+    def all_shared(self) -> list[SharedAddress]:
+        """All aliases, groups and lists, by address."""
+        return sorted(self._now().shared.values(), key=lambda one: one.address)
+
+    def delegations(self) -> list[Delegation]:
+        """Who acts for whom, past and future ones too."""
+        return self._now().delegations
+
     def forget(self) -> None:
         """Read the directory anew at the next look (after a change in this process)."""
         self._directory = None
@@ -169,6 +188,8 @@ class Accounts:
             by_domain={one.domain: one for one in agencies.values()},
             by_address={one.address: one for one in by_ref.values()},
             by_ref=by_ref,
+            shared={one.address: one for one in shared.load(conn, self.seal)},
+            delegations=delegations.load(conn),
         )
 
     # --- signing in

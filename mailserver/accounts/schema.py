@@ -96,6 +96,30 @@ throttle = sa.Table(
     sqlite_with_rowid=False,
 )
 
+shared_address = sa.Table(
+    "shared_address",
+    metadata,
+    sa.Column("address_digest", sa.LargeBinary(16), primary_key=True),
+    sa.Column("agency", sa.Integer, nullable=False),
+    sa.Column("sealed", sa.LargeBinary, nullable=False),
+)
+"""Aliases, groups and lists by rule: an address that stands for accounts (`mailserver.accounts.shared`)."""
+
+delegation = sa.Table(
+    "delegation",
+    metadata,
+    sa.Column("agency", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("account", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("delegation", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("deputy_agency", sa.Integer, nullable=False),
+    sa.Column("deputy_account", sa.Integer, nullable=False),
+    sa.Column("reads", sa.Boolean, nullable=False),
+    sa.Column("sends", sa.String(6), nullable=False),
+    sa.Column("from_us", sa.BigInteger, nullable=False),
+    sa.Column("until_us", sa.BigInteger),
+)
+"""Who acts for an account and until when (`mailserver.accounts.delegations`)."""
+
 
 _TAKE = Statement(
     sa.update(counter)

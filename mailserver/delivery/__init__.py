@@ -3,6 +3,15 @@
 
 from mailserver.delivery.door import Delivery
 from mailserver.delivery.incoming import Door, Incoming, Outcome, Recipient
-from mailserver.delivery.judge import own_addresses, refusal_of
+from mailserver.delivery.judge import lent_addresses, own_addresses, refusal_of
 
-__all__ = ["Delivery", "Door", "Incoming", "Outcome", "Recipient", "own_addresses", "refusal_of"]
+__all__ = [
+    "Delivery",
+    "Door",
+    "Incoming",
+    "Outcome",
+    "Recipient",
+    "lent_addresses",
+    "own_addresses",
+    "refusal_of",
+]

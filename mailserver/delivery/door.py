@@ -9,19 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import cast
 
 from config.refusal import Refused
+from config.settings import Filters
 from mailserver.accounts import Accounts
 from mailserver.delivery import judge, plan, room, spread
-from mailserver.delivery.commit import Commit, Examined
-from mailserver.delivery.incoming import Incoming, Outcome
-from mailserver.delivery.plan import Whose
+from mailserver.delivery.commit import Commit, Examined, Gone
+from mailserver.delivery.filtering import Filter, Filtered
+from mailserver.delivery.incoming import Door, Incoming, Outcome, Recipient
+from mailserver.delivery.plan import Plan, Whose
 from mailserver.hygiene import Verdict
 from mailserver.hygiene.scanner import Scanner
 from mailserver.hygiene.verdict import Note
 from mailserver.store import Store, blobs
 from mailserver.store.quota import OverQuota
+from mailserver.store.submissions import Submission
 from policy.rulebook import Rulebook
 
 _INLINE = 32 * 1024
@@ -38,13 +43,15 @@ class Delivery:
         rulebook: Rulebook,
         max_bytes: int,
         scanner: Scanner | None = None,
+        filters: Filters | None = None,
     ) -> None:
         self.store = store
         self.accounts = accounts
         self.rulebook = rulebook
         self.max_bytes = max_bytes
         self._scanner = scanner
-        self._transaction = Commit(store)
+        self._transaction = Commit(store, accounts)
+        self._filter = Filter(store, accounts, filters or Filters())
         self._full = room.Full()
         self._spreading: asyncio.Task[None] | None = None
 
@@ -80,15 +87,104 @@ class Delivery:
                 )
                 raise judge.refusal_of(decision)
             planned, quarantined = plan.quarantine(self.accounts), True
+        incoming = self._with_copy(incoming, examined)
+        if incoming.not_before_us is not None and incoming.account is not None:
+            until = incoming.not_before_us
+            try:
+                return await self.store.database.commit(
+                    lambda conn: self._transaction.hold(conn, incoming, planned, examined, until)
+                )
+            except OverQuota as problem:
+                raise self._full.note(self.accounts, problem) from problem
+        filtered = Filtered() if quarantined else await self._ask(planned, incoming, examined)
+        return await self._put(incoming, planned, examined, filtered, quarantined=quarantined)
+
+    def lost(self, one: Submission) -> list[tuple[Recipient, Refused]]:
+        """Recipients of a held submission that can't be delivered to any more, and why."""
+        found: list[tuple[Recipient, Refused]] = []
+        incoming = self._incoming(one, b"")
+        for recipient in incoming.recipients:
+            try:
+                plan.plan(self.accounts, replace(incoming, recipients=(recipient,)))
+            except Refused as problem:
+                found.append((recipient, problem))
+        return found
+
+    async def release(self, one: Submission, skip: Sequence[str] = ()) -> Outcome | None:
+        """Deliver a held submission and take its row away, in one transaction; None when the row is gone already.
+
+        Recipients in ``skip`` get nothing (their sender was told). Raises `Unavailable`, `Refused` for a recipient
+        that is not there and not in ``skip``, `LookupError` when the message can't be read.
+        """
+        data = await asyncio.to_thread(self.store.content, one.blob)
+        incoming = self._incoming(one, data)
+        left = tuple(to for to in incoming.recipients if to.address not in skip)
+        if incoming.sent_copy is not None and self.store.mailbox(incoming.sent_copy) is None:
+            incoming = replace(incoming, sent_copy=None)  # that mailbox was deleted meanwhile
+        incoming = replace(incoming, recipients=left)
+        planned = plan.plan(self.accounts, incoming) if left else Plan()
+        prepared = await asyncio.to_thread(blobs.prepare, self.store.seal, data)
+        account = incoming.account
+        sent_as = "own" if account is None or incoming.sender == account.address else "as"
+        examined = Examined(prepared, hashlib.sha256(data).hexdigest(), None, sent_as=sent_as)
+        filtered = await self._ask(planned, incoming, examined)
+        try:
+            return await self._put(incoming, planned, examined, filtered, released=one)
+        except Gone:
+            return None
+
+    def _incoming(self, one: Submission, data: bytes) -> Incoming:
+        told = one.envelope
+        return Incoming(
+            sender=told.sender,
+            recipients=tuple(Recipient(*given) for given in told.recipients),
+            data=data,
+            door=cast(Door, told.door),
+            account=self.accounts.by_ref(one.account),
+            envelope_id=told.envelope_id,
+            ret=told.ret,
+            sent_copy=told.sent,
+            carry_all=any("SUCCESS" in notify for _, notify, _ in told.recipients),
+        )
+
+    async def _ask(self, planned: Plan, incoming: Incoming, examined: Examined) -> Filtered:
+        """What the scripts of the recipients want; a thread runs them, as they may cost something."""
+        if not self._filter.concerns(planned, incoming):
+            return Filtered()
+        found = await asyncio.to_thread(self._filter.ask, planned, incoming, examined.prepared.summary)
+        if examined.junk:
+            found.replies.clear()  # who sends spam is not answered, and mostly is not who he says
+        return found
+
+    async def _put(
+        self,
+        incoming: Incoming,
+        planned: Plan,
+        examined: Examined,
+        filtered: Filtered,
+        *,
+        quarantined: bool = False,
+        released: Submission | None = None,
+    ) -> Outcome:
         try:
             outcome = await self.store.database.commit(
-                lambda conn: self._transaction.put(conn, incoming, planned, examined, quarantined=quarantined)
+                lambda conn: self._transaction.put(
+                    conn, incoming, planned, examined, filtered, quarantined=quarantined, released=released
+                )
             )
         except OverQuota as problem:
             raise self._full.note(self.accounts, problem) from problem
         if outcome.spread:
             self._spreading = asyncio.create_task(self.spread_all(), name="spread")
         return outcome
+
+    def _with_copy(self, incoming: Incoming, examined: Examined) -> Incoming:
+        """A message in another's name leaves its copy with that mailbox, whichever program sent it."""
+        if incoming.sent_copy is not None or examined.sent_as == "own":
+            return incoming
+        owner = self.accounts.by_address(examined.prepared.summary.from_[0].address)
+        place = self.store.find_use(owner.ref, "\\Sent") if owner is not None else None
+        return replace(incoming, sent_copy=place) if place is not None else incoming
 
     async def spread_all(self) -> None:
         """Finish spreading letters to many mailboxes, also after a crash (DESIGN 4.2)."""
@@ -109,7 +205,7 @@ class Delivery:
         """All that needs the bytes and no database: scan, seal, whose From it is, what the rules say."""
         data = incoming.data
         prepared = blobs.prepare(self.store.seal, data)
-        judge.check_from(self.accounts, incoming, prepared.summary)
+        sent_as = judge.check_from(self.accounts, incoming, prepared.summary)
         decision = judge.decide(self.accounts, self.rulebook, incoming, data, prepared.summary, verdict)
         if decision is not None:
             warned = [one for one in decision.findings if one.severity == "warn"]
@@ -117,4 +213,5 @@ class Delivery:
         sealed = None
         if verdict != Verdict():
             sealed = self.store.seal.seal(verdict.pack(), b"verdict" + prepared.name)
-        return Examined(prepared, hashlib.sha256(data).hexdigest(), decision, sealed, bool(verdict.junk))
+        digest = hashlib.sha256(data).hexdigest()
+        return Examined(prepared, digest, decision, sealed, bool(verdict.junk), sent_as)

@@ -30,7 +30,9 @@ class Incoming:
 
     ``account`` is who signed in (submission, page, api). ``sent_copy`` puts a read copy into the sender's
     own mailbox in the same transaction. ``carry_all`` queues even our own recipients, so that they get
-    the message by SMTP (official documents travel so). ``not_before_us`` delays outbound rows.
+    the message by SMTP (official documents travel so). ``not_before_us``: the message is held until then and
+    may be taken back meanwhile (undo-send, send-later, FUTURERELEASE); it needs an ``account``. ``ret`` and
+    ``envelope_id`` are MAIL's DSN parameters (RFC 3461 §4.3, §4.4).
     ``verdict``: what the MX found out about who sent it and whether it is spam.
     """
 
@@ -42,6 +44,7 @@ class Incoming:
     account: Account | None = None
     reason: str | None = None
     envelope_id: str = ""
+    ret: str = ""
     sent_copy: Ref | None = None
     carry_all: bool = False
     not_before_us: int | None = None
@@ -50,7 +53,10 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a message: the decision, the messages' places, how many rows were queued."""
+    """What became of a message: the decision, the messages' places, how many rows were queued.
+
+    ``held`` is the number of a held submission in its account's agency.
+    """
 
     decision: Decision | None
     local: tuple[tuple[Ref, int], ...] = ()
@@ -58,3 +64,4 @@ class Outcome:
     spread: int = 0
     quarantined: bool = False
     digest: str = ""
+    held: int | None = None

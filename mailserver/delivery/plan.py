@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from config.refusal import Refused
-from mailserver.accounts import AccountRef, Accounts
+from mailserver.accounts import Account, AccountRef, Accounts, shared
 from mailserver.accounts.model import canonical
+from mailserver.accounts.shared import SharedAddress
 from mailserver.delivery.incoming import Incoming, Recipient
 
 Whose: TypeAlias = Literal["local", "remote", "unknown"]
@@ -16,22 +17,38 @@ Whose: TypeAlias = Literal["local", "remote", "unknown"]
 
 @dataclass(slots=True)
 class Plan:
-    """Accounts that get the message, and recipients it is queued for."""
+    """Accounts that get the message, and recipients it is queued for.
+
+    ``aimed`` gives for an account the address the message was sent to, as a script's envelope test sees it.
+    """
 
     local: list[AccountRef] = field(default_factory=list)
     remote: list[Recipient] = field(default_factory=list)
+    aimed: dict[AccountRef, str] = field(default_factory=dict)
+
+    def to(self, account: Account, address: str) -> None:
+        """One more account, once."""
+        if account.ref not in self.aimed:
+            self.local.append(account.ref)
+            self.aimed[account.ref] = address
 
 
 def whose(accounts: Accounts, address: str) -> Whose:
-    """What an address is to us."""
+    """What an address is to us; a shared address (alias, group, list) is local."""
     if not accounts.is_ours(address):
         return "remote"
     found = accounts.by_address(address)
-    return "local" if found is not None and found.state != "left" else "unknown"
+    if found is not None:
+        return "local" if found.state != "left" else "unknown"
+    return "local" if accounts.shared(address) is not None else "unknown"
 
 
 def plan(accounts: Accounts, incoming: Incoming) -> Plan:
-    """Each recipient once. Raises `Refused`: ``no-such-recipient``, ``relay-denied``, ``no-recipient``."""
+    """Each account and each address elsewhere once.
+
+    Raises `Refused`: ``no-such-recipient``, ``relay-denied``, ``no-recipient``, ``may-not-write`` (a list that does
+    not take mail from this sender), ``list-empty``.
+    """
     found = Plan()
     seen: set[str] = set()
     for one in incoming.recipients:
@@ -41,24 +58,50 @@ def plan(accounts: Accounts, incoming: Incoming) -> Plan:
         seen.add(address)
         kind = whose(accounts, address)
         if kind == "unknown":
-            raise Refused(
-                "no-such-recipient",
-                f"Không có hộp thư {address}. Kiểm tra lại địa chỉ trong danh bạ.",
-                f"There is no mailbox {address}. Please check the address in the directory.",
-            )
+            raise no_such_recipient(address)
         if kind == "remote" and incoming.door == "mx":
             raise Refused(
                 "relay-denied",
                 "Máy chủ này không chuyển tiếp thư cho người ngoài. Hãy đăng nhập để gửi.",
                 "This server does not relay mail. Sign in to send.",
             )
-        account = accounts.by_address(address)
-        if account is None or incoming.carry_all:
+        account, group = accounts.by_address(address), accounts.shared(address)
+        if group is not None and account is None:
+            for member in _members(accounts, group, incoming):
+                found.to(member, address)
+        elif account is None or incoming.carry_all:
             found.remote.append(Recipient(address, one.notify, one.original))
         else:
-            found.local.append(account.ref)
+            found.to(account, address)
     if not found.local and not found.remote:
         raise Refused("no-recipient", "Thư chưa có người nhận.", "The message has no recipient.")
+    return found
+
+
+def no_such_recipient(address: str) -> Refused:
+    """Nobody here has this address."""
+    return Refused(
+        "no-such-recipient",
+        f"Không có hộp thư {address}. Kiểm tra lại địa chỉ trong danh bạ.",
+        f"There is no mailbox {address}. Please check the address in the directory.",
+    )
+
+
+def _members(accounts: Accounts, group: SharedAddress, incoming: Incoming) -> list[Account]:
+    ours = incoming.door in ("exchange", "bounce")
+    if not ours and not shared.may_write(accounts, group, incoming.account):
+        raise Refused(
+            "may-not-write",
+            f"Địa chỉ {group.address} chỉ nhận thư của người được phép. Liên hệ cán bộ CNTT của cơ quan.",
+            f"The address {group.address} takes mail only from those who may write to it. Ask the agency's IT officer.",
+        )
+    found = shared.members(accounts, group)
+    if not found:
+        raise Refused(
+            "list-empty",
+            f"Danh sách {group.address} hiện không có ai.",
+            f"The list {group.address} has no members now.",
+        )
     return found
 
 

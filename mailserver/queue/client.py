@@ -74,12 +74,18 @@ class Letter:
     recipients: tuple[To, ...]
     data: bytes
     envelope_id: str = ""
+    ret: str = ""
 
 
-def wire_form(message: bytes) -> bytes:
-    """A stored message as DATA carries it: no Return-Path, CRLF line ends only, dots doubled, the end dot."""
+def wire_form(message: bytes, redirected_by: str = "") -> bytes:
+    """A stored message as DATA carries it: no Return-Path, CRLF line ends only, dots doubled, the end dot.
+
+    ``redirected_by`` is marked in front (Delivered-To), so that a letter that comes back is known.
+    """
     if message[:12].lower() == b"return-path:":
         message = message[message.index(b"\n") + 1 :]
+    if redirected_by:
+        message = b"Delivered-To: " + redirected_by.encode() + b"\r\n" + message
     pairs = message.count(b"\r\n")
     if pairs != message.count(b"\n") or pairs != message.count(b"\r"):
         message = _BARE.sub(b"\r\n", message)
@@ -217,7 +223,7 @@ class SmtpClient:
         if "SMTPUTF8" in self.offers and not _plain(letter):
             words.append("SMTPUTF8")
         if "DSN" in self.offers:
-            words.append("RET=HDRS")
+            words.append(f"RET={letter.ret or 'HDRS'}")
             if letter.envelope_id:
                 words.append(f"ENVID={to_xtext(letter.envelope_id)}")
         return " ".join(words)

@@ -32,15 +32,17 @@ from mailserver.queue.routes import Route, Routes
 from mailserver.queue.settling import Settling
 from mailserver.senderauth.keys import SigningKeys
 from mailserver.senderauth.signing import sign_leaving
-from mailserver.store import Store, outbound, schema
+from mailserver.store import Store, outbound, schema, submissions
 from mailserver.store.outbound import Outbound
+from mailserver.store.submissions import Submission
 
 log = logging.getLogger("congvan.queue")
 _MOST_ROWS = 500
-_A_DESTINATION = 4
 _A_TRANSACTION = 100
 _LOOK_AGAIN_S = 30.0
 _NOWHERE = Route("", 0)
+_MOST_RELEASED = 50
+_RELEASE_AGAIN_US = 60_000_000
 Key = tuple[int, int]
 
 
@@ -115,6 +117,7 @@ class Courier:
 
     async def _take(self, routes: Routes) -> None:
         room = _MOST_ROWS - len(self._in_flight)
+        await self._release()
         due = await asyncio.to_thread(self._next_due)
         if room <= 0 or due is None or due > now_us():
             return
@@ -131,14 +134,15 @@ class Courier:
     def _sort(self, rows: Iterable[Outbound], routes: Routes) -> list[Outbound]:
         """Put rows with their destinations; gives back those that have none."""
         now = asyncio.get_running_loop().time()
-        groups: dict[tuple[Route, int, str, str], list[Outbound]] = {}
+        groups: dict[tuple[Route, int, str, str, str, str], list[Outbound]] = {}
         homeless = []
         for one in rows:
             route = routes.of(domain_of(one.recipient))
             if route is None:
                 homeless.append(one)
             else:
-                groups.setdefault((route, one.blob, one.sender, one.envelope_id), []).append(one)
+                kind = (route, one.blob, one.sender, one.envelope_id, one.ret, one.redirected_by)
+                groups.setdefault(kind, []).append(one)
         for (route, *_), members in groups.items():
             self._wait(route, members, now)
         return homeless
@@ -163,9 +167,10 @@ class Courier:
             log.exception("no server could be looked for")
             await self._without_server(rows, Answer(451, "4.3.0 the DNS could not be asked"))
         else:
-            groups: dict[tuple[int, str, str], list[Outbound]] = {}
+            groups: dict[tuple[int, str, str, str, str], list[Outbound]] = {}
             for one in rows:
-                groups.setdefault((one.blob, one.sender, one.envelope_id), []).append(one)
+                kind = (one.blob, one.sender, one.envelope_id, one.ret, one.redirected_by)
+                groups.setdefault(kind, []).append(one)
             for members in groups.values():
                 self._wait(route, members, asyncio.get_running_loop().time())
 
@@ -182,7 +187,7 @@ class Courier:
         place = self._destinations.setdefault(route, _Destination(route))
         for start in range(0, len(members), _A_TRANSACTION):
             place.waiting.append(_Group(members[start : start + _A_TRANSACTION], now))
-        while place.carriers < min(_A_DESTINATION, len(place.waiting)):
+        while place.carriers < min(self._settings.queue.connections, len(place.waiting)):
             place.carriers += 1
             self._start(self._carrier(place))
 
@@ -190,11 +195,32 @@ class Courier:
         with self._store.database.reading() as conn:
             return outbound.next_due_us(conn)
 
+    def _next_event(self) -> int | None:
+        with self._store.database.reading() as conn:
+            known = (outbound.next_due_us(conn), submissions.next_release_us(conn))
+            return min((one for one in known if one is not None), default=None)
+
+    async def _release(self) -> None:
+        """Deliver held submissions whose time has come; each either goes or stays as it is."""
+        held = await asyncio.to_thread(self._due_submissions)
+        for one in held:
+            try:
+                await _to_the_end(self._settling.release(one))
+            except Unavailable:
+                raise
+            except Exception:
+                log.exception("held submission %d.%d is not released", one.agency, one.number)
+                await self._store.database.commit(partial(_again_later, one=one))
+
+    def _due_submissions(self) -> list[Submission]:
+        with self._store.database.reading() as conn:
+            return submissions.due(conn, self._store.seal, _MOST_RELEASED)
+
     async def _pause(self) -> float:
         """Seconds until something is due."""
         if len(self._in_flight) >= _MOST_ROWS:
             return _LOOK_AGAIN_S
-        due = await asyncio.to_thread(self._next_due)
+        due = await asyncio.to_thread(self._next_event)
         if due is None:
             return _LOOK_AGAIN_S
         return min(_LOOK_AGAIN_S, max(0.05, (due - now_us()) / 1_000_000))
@@ -269,7 +295,7 @@ class Courier:
         if place.failed_at >= group.leased_at:
             answers = [Answer(451, place.failure)] * len(rows)
         else:
-            data = await asyncio.to_thread(self._leaving, message, place.route)
+            data = await asyncio.to_thread(self._leaving, message, place.route, rows[0].redirected_by)
             try:
                 client, answers = await self._send(place, rows, data, client)
                 offers_dsn = "DSN" in client.offers
@@ -285,11 +311,11 @@ class Courier:
         await _to_the_end(settle)
         return client
 
-    def _leaving(self, message: bytes, route: Route) -> bytes:
+    def _leaving(self, message: bytes, route: Route, redirected_by: str) -> bytes:
         """The bytes of DATA, with our domain's DKIM signatures when they go to others."""
         if route.own:
-            return wire_form(message)
-        return wire_form(sign_leaving(self._keys, message, now_us() // 1_000_000))
+            return wire_form(message, redirected_by)
+        return wire_form(sign_leaving(self._keys, message, now_us() // 1_000_000), redirected_by)
 
     async def _send(
         self, place: _Destination, rows: Sequence[Outbound], data: bytes, client: SmtpClient | None
@@ -300,6 +326,7 @@ class Courier:
             tuple(_to(one, place.route) for one in rows),
             data,
             rows[0].envelope_id,
+            rows[0].ret,
         )
         if client is not None:
             try:
@@ -338,6 +365,10 @@ async def _to_the_end(work: Coroutine[None, None, None]) -> None:
     except asyncio.CancelledError:
         await asyncio.gather(task, return_exceptions=True)
         raise
+
+
+def _again_later(conn: sa.Connection, one: Submission) -> None:
+    submissions.move(conn, one, now_us() + _RELEASE_AGAIN_US)
 
 
 def _lease_until(conn: sa.Connection, keys: Sequence[Key], until_us: int | None) -> None:

@@ -23,6 +23,7 @@ Action: TypeAlias = Literal["failed", "delayed", "delivered", "relayed"]
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
 _LONGEST = 600
 _HEADER = 64 * 1024
+_MOST_RETURNED = 1024 * 1024
 _TITLES: dict[Action, tuple[str, str]] = {
     "failed": ("Thư không gửi được", "Undelivered mail"),
     "delayed": ("Thư bị chậm", "Delayed mail"),
@@ -88,8 +89,12 @@ def build(
     arrived_us: int,
     original: bytes,
     reports: Sequence[Report],
+    whole: bool = False,
 ) -> bytes:
-    """The notice to ``sender`` about ``original`` (the whole message), with CRLF line ends."""
+    """The notice to ``sender`` about ``original`` (the whole message), with CRLF line ends.
+
+    ``whole``: the sender asked to have all of it back (RET=FULL, RFC 3461 §4.3); above 1 MiB it is the header only.
+    """
     now = now_us()
     header = _header_of(original)
     utf8 = not header.isascii() or any(not one.recipient.isascii() for one in reports)
@@ -117,12 +122,7 @@ def build(
         + encodebytes(text).replace(b"\n", b"\r\n"),
         f"Content-Type: message/{kind}delivery-status\r\n\r\n".encode()
         + _status(action, hostname, envelope_id, arrived_us, reports, now),
-        (
-            b"Content-Type: message/global-headers\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
-            if utf8
-            else b"Content-Type: text/rfc822-headers\r\n\r\n"
-        )
-        + header,
+        _returned(original, header, whole=whole, utf8=utf8),
     ]
     mark = f"--{boundary}".encode()
     body = b"".join(mark + b"\r\n" + part + b"\r\n" for part in parts)
@@ -164,6 +164,18 @@ def _status(
 
 def _clean(text: str) -> str:
     return _CONTROL.sub(" ", text)[:_LONGEST]
+
+
+def _returned(original: bytes, header: bytes, *, whole: bool, utf8: bool) -> bytes:
+    """The third part (RFC 6522 §3): what is given back of the original."""
+    if whole and len(original) <= _MOST_RETURNED:
+        start = original.find(b"\n") + 1 if original[:12].lower() == b"return-path:" else 0
+        kind = b"message/global" if utf8 else b"message/rfc822"
+        bits = b"7bit" if original.isascii() else b"8bit"
+        return b"Content-Type: %b\r\nContent-Transfer-Encoding: %b\r\n\r\n%b" % (kind, bits, original[start:])
+    if utf8:
+        return b"Content-Type: message/global-headers\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + header
+    return b"Content-Type: text/rfc822-headers\r\n\r\n" + header
 
 
 def _header_of(original: bytes) -> bytes:

@@ -21,6 +21,7 @@ from mailserver.queue.notices import Action, Report
 from mailserver.queue.routes import Route
 from mailserver.store import Store, outbound
 from mailserver.store.outbound import Outbound
+from mailserver.store.submissions import Submission
 from policy.ledger.entries import record
 from policy.ledger.leaf import JSON
 
@@ -29,7 +30,6 @@ TOLD = "[đã báo người gửi / sender told] "
 """Begins the answer kept in a row whose sender got the notice of delay."""
 
 _HOUR_US = 3_600_000_000
-_DELAY_NOTICE_US = 4 * _HOUR_US
 
 
 class Settling:
@@ -42,6 +42,7 @@ class Settling:
         self._hostname = settings.installation.tls_name
         self._waits = settings.queue.retry_minutes or [60]
         self._expire_us = settings.queue.expire_hours * _HOUR_US
+        self._late_us = settings.queue.delay_notice_hours * _HOUR_US
 
     async def settle(
         self,
@@ -96,7 +97,7 @@ class Settling:
     def _tells_delay(self, row: Outbound, now: int) -> bool:
         if row.last_answer.startswith(TOLD):
             return False
-        early = now - row.created_us < _DELAY_NOTICE_US
+        early = now - row.created_us < self._late_us
         return notices.wanted("delayed", row.notify, row.sender, asked_only=early)
 
     async def _give_up(self, route: Route, message: bytes, pairs: list[tuple[Outbound, Answer]]) -> None:
@@ -166,6 +167,29 @@ class Settling:
                 told |= {(row.agency, row.row) for row in members}
         return told
 
+    async def release(self, one: Submission) -> None:
+        """Deliver a held submission. First its sender is told about recipients that are not there any more."""
+        lost = self._delivery.lost(one)
+        if lost:
+            message = await asyncio.to_thread(self._store.content, one.blob)
+            told = one.envelope
+            pairs = [
+                (_as_row(one, recipient), Answer(550, f"5.1.1 {problem.en} {problem.vi}"))
+                for recipient, problem in lost
+                if notices.wanted("failed", recipient.notify, told.sender)
+            ]
+            await self._tell("failed", Route("", 0), message, pairs)
+        await self._delivery.release(one, skip=[recipient.address for recipient, _ in lost])
+
+    async def expire(self, rows: Sequence[Outbound], why: str) -> int:
+        """An operator ends rows: each sender is told, then the row goes; returns how many went."""
+        done = 0
+        for row in rows:
+            message = await asyncio.to_thread(self._store.content, row.blob)
+            await self._give_up(Route("", 0), message, [(row, Answer(554, f"5.4.7 {why}"))])
+            done += 1
+        return done
+
     # --- notices
 
     async def _tell(
@@ -183,6 +207,7 @@ class Settling:
             arrived_us=min(row.created_us for row, _ in pairs),
             original=message,
             reports=[self._report(action, route, row, answer) for row, answer in pairs],
+            whole=first.ret == "FULL" and action == "failed",
         )
         try:
             await self._deliver(first.sender, notice)
@@ -220,4 +245,25 @@ def _no_route(row: Outbound) -> str:
     return (
         f"Chưa có tuyến gửi đến miền {domain}: quản trị thêm vào [queue] routes rồi chạy `congvan queue retry`. "
         f"No route to the domain {domain}: add one to [queue] routes, then run `congvan queue retry`."
+    )
+
+
+def _as_row(one: Submission, to: Recipient) -> Outbound:
+    """A recipient of a held submission as a notice speaks of it."""
+    told = one.envelope
+    return Outbound(
+        one.agency,
+        0,
+        one.blob,
+        told.sender,
+        to.address,
+        to.notify,
+        to.original,
+        told.envelope_id,
+        "waiting",
+        one.created_us,
+        one.release_us,
+        0,
+        "",
+        told.ret,
     )

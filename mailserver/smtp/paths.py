@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from datetime import datetime
+
+from config.clock import from_datetime, now_us
 
 _PATH = re.compile(
     r"""[ ]*(?:
@@ -83,6 +86,31 @@ def from_xtext(value: str | None, most: int) -> str:
     if not decoded.isascii() or not decoded.isprintable():
         raise bad_syntax("xtext holds printable ASCII")
     return decoded
+
+
+def hold_until(name: str, value: str | None, most_s: int) -> int:
+    """HOLDFOR (seconds) or HOLDUNTIL (date and time) as µs UTC (RFC 4865 §4). Raises `BadArgument`."""
+    now = now_us()
+    if name == "HOLDFOR":
+        if value is None or not value.isascii() or not value.isdigit() or len(value) > 9:
+            raise bad_syntax("HOLDFOR takes a number of seconds")
+        until = now + int(value) * 1_000_000
+    else:
+        try:
+            moment = datetime.fromisoformat(value or "")
+        except ValueError:
+            raise bad_syntax("HOLDUNTIL takes a date and time") from None
+        if moment.tzinfo is None:
+            raise bad_syntax("HOLDUNTIL needs a time zone")
+        until = from_datetime(moment)
+    if until > now + most_s * 1_000_000 or until < now:
+        raise BadArgument(
+            501,
+            "5.5.4",
+            f"A message can be held for {most_s} seconds at most, not into the past",
+            "Chỉ hẹn gửi được trong thời hạn cho phép, không phải trong quá khứ.",
+        )
+    return until
 
 
 def notify_of(value: str | None) -> str:

@@ -107,6 +107,7 @@ class SmtpServer:
             most=self._most,
             screening=self._screening if kind == "mx" else None,
             spool=self._spool,
+            hold_seconds=self._settings.submission.later_days * 86_400 if kind == "submission" else 0,
         )
         if where.startswith("unix:"):
             self._servers[name] = await self._listen_unix(self._settings.at(where[5:]), serving)

@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias
 
 from aiosmtpd.smtp import SMTP
 
+from config.clock import now_us, to_utc
 from mailserver.accounts import Account, Accounts
 from mailserver.delivery import Delivery
 from mailserver.hygiene.screening import Screening
@@ -53,6 +54,8 @@ class Serving:
     most: int
     spool: Spool
     screening: Screening | None = None
+    hold_seconds: int = 0
+    """How long a submission may ask to be held (RFC 4865); 0: not offered."""
 
 
 class SessionBase(SMTP):
@@ -294,6 +297,9 @@ class SessionBase(SMTP):
             "DSN",
             f"LIMITS RCPTMAX={self.serving.max_recipients}",  # RFC 9422
         ]
+        if self.serving.kind == "submission" and self.serving.hold_seconds:
+            latest = to_utc(now_us() + self.serving.hold_seconds * 1_000_000)
+            offers.append(f"FUTURERELEASE {self.serving.hold_seconds} {latest:%Y-%m-%dT%H:%M:%SZ}")
         if self.serving.tls is not None and not self.secure:
             offers.append("STARTTLS")
         if self.may_sign_in and self.account is None:

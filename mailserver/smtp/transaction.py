@@ -16,9 +16,11 @@ from cryptography.exceptions import InvalidTag
 from config.clock import now_us
 from config.refusal import Refused
 from mailserver.accounts.model import domain_of
-from mailserver.delivery import Incoming, Outcome, Recipient, own_addresses
+from mailserver.delivery import Incoming, Outcome, Recipient, lent_addresses, own_addresses
 from mailserver.hygiene import Verdict
 from mailserver.hygiene.screening import Screening
+from mailserver.message import scan
+from mailserver.message.fields import address_field
 from mailserver.smtp import paths, trace
 from mailserver.smtp.content import Content, DotStream
 from mailserver.smtp.errors import accepted, refusal, reply
@@ -48,6 +50,8 @@ class Session(SigningIn):
 
     _sender: str | None = None
     _envelope_id = ""
+    _ret = ""
+    _hold_until_us: int | None = None
     _content: Content | None = None
     _since_reset = 0
     _recipients: dict[str, Recipient]
@@ -60,7 +64,8 @@ class Session(SigningIn):
             self._content.release()
         self._content = None
         self._sender = None
-        self._envelope_id = ""
+        self._envelope_id = self._ret = ""
+        self._hold_until_us = None
         self._recipients = {}
         self._accepted = []
 
@@ -73,7 +78,7 @@ class Session(SigningIn):
     # --- MAIL
 
     async def smtp_MAIL(self, argument: str) -> None:
-        """MAIL FROM:<address> [SIZE BODY SMTPUTF8 RET ENVID AUTH]."""
+        """MAIL FROM:<address> [SIZE BODY SMTPUTF8 RET ENVID AUTH HOLDFOR HOLDUNTIL]."""
         assert self.session is not None
         assert self.envelope is not None
         if not self.session.host_name:
@@ -95,7 +100,8 @@ class Session(SigningIn):
 
     def _mail(self, path: paths.Path) -> None:
         assert self.envelope is not None
-        envelope_id = ""
+        envelope_id = ret = ""
+        hold: int | None = None
         for name, value in self._known(path):
             match name:
                 case "SIZE":
@@ -114,6 +120,11 @@ class Session(SigningIn):
                 case "RET":
                     if value is None or value.upper() not in ("FULL", "HDRS"):
                         raise paths.bad_syntax("RET is FULL or HDRS")
+                    ret = value.upper()
+                case "HOLDFOR" | "HOLDUNTIL" if self.serving.hold_seconds and self.account is not None:
+                    if hold is not None:
+                        raise paths.bad_syntax("Only one of HOLDFOR and HOLDUNTIL")
+                    hold = paths.hold_until(name, value, self.serving.hold_seconds)
                 case "ENVID":
                     envelope_id = paths.from_xtext(value, 100)
                 case "AUTH":
@@ -124,7 +135,7 @@ class Session(SigningIn):
             paths.check_address(path.address, sender=True)
         self._check_letters(path.address)
         self._check_owner(path.address)
-        self._envelope_id = envelope_id
+        self._envelope_id, self._ret, self._hold_until_us = envelope_id, ret, hold
 
     def _known(self, path: paths.Path) -> list[tuple[str, str | None]]:
         assert self.session is not None
@@ -357,6 +368,8 @@ class Session(SigningIn):
             client=self.client,
             account=self.account,
             envelope_id=self._envelope_id,
+            ret=self._ret,
+            not_before_us=self._hold_until_us,
             carry_all=any("SUCCESS" in one.notify for one in recipients),
             verdict=verdict,
         )
@@ -398,6 +411,17 @@ class Session(SigningIn):
         finally:
             self._reset_timeout()
 
+    def _real_sender(self, header: bytes) -> bytes:
+        """A Sender field for mail on behalf of somebody, unless the mail program wrote one (RFC 6409 §8.1)."""
+        assert self.account is not None
+        lent = lent_addresses(self.serving.accounts, self.account)
+        if "behalf" not in lent.values():
+            return b""
+        found = scan(header + b"\r\n")
+        if found.sender or not any(lent.get(one.address.lower()) == "behalf" for one in found.from_):
+            return b""
+        return address_field("Sender", [(self.account.name, self.account.address)])
+
     def _with_trace(self, data: bytes | bytearray, number: str, field: bytes) -> bytes:
         assert self.session is not None
         try:
@@ -435,4 +459,5 @@ class Session(SigningIn):
             front = front[:first] + field + front[first:]
         if self.account is not None:
             front += trace.missing_fields(header, domain_of(sender), now)
+            front += self._real_sender(header)
         return front + data

@@ -37,11 +37,17 @@ class Outbound:
     next_us: int
     attempts: int
     last_answer: str
+    ret: str = ""
+    redirected_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class NewOutbound:
-    """What `add` needs. ``notify`` is the DSN NOTIFY value (RFC 3461 §4.1), "" when not given."""
+    """What `add` needs. ``notify`` and ``ret`` are the DSN parameters (RFC 3461 §4), "" when not given.
+
+    ``redirected_by`` is the account of ours whose script sends the message on: it goes out with that mark, so that
+    a loop is seen.
+    """
 
     agency: int
     blob: int
@@ -50,6 +56,8 @@ class NewOutbound:
     notify: str = ""
     original_recipient: str = ""
     envelope_id: str = ""
+    ret: str = ""
+    redirected_by: str = ""
 
 
 def add(conn: sa.Connection, seal: Seal, new: NewOutbound, *, not_before_us: int | None = None) -> int:
@@ -62,6 +70,8 @@ def add(conn: sa.Connection, seal: Seal, new: NewOutbound, *, not_before_us: int
         "notify": new.notify,
         "orcpt": new.original_recipient,
         "envid": new.envelope_id,
+        "ret": new.ret,
+        "by": new.redirected_by,
         "answer": "",
     }
     conn.execute(
@@ -162,6 +172,8 @@ def _set(conn: sa.Connection, seal: Seal, one: Outbound, values: dict[str, objec
         "notify": one.notify,
         "orcpt": one.original_recipient,
         "envid": one.envelope_id,
+        "ret": one.ret,
+        "by": one.redirected_by,
         "answer": answer[:500],
     }
     conn.execute(
@@ -191,4 +203,6 @@ def _read(seal: Seal, row: sa.Row[tuple[object, ...]]) -> Outbound:
         row.next_us,
         row.attempts,
         told["answer"],
+        told.get("ret", ""),
+        told.get("by", ""),
     )

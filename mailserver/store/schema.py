@@ -158,6 +158,18 @@ outbound = sa.Table(
     sa.Index("outbound_due", "state", "next_us"),
 )
 
+submission = sa.Table(
+    "submission",
+    metadata,
+    _key("agency"),
+    _key("submission"),
+    sa.Column("account", sa.Integer, nullable=False),
+    sa.Column("blob", sa.BigInteger, nullable=False),
+    sa.Column("sealed", sa.LargeBinary, nullable=False),
+    sa.Column("created_us", sa.BigInteger, nullable=False),
+    sa.Column("release_us", sa.BigInteger, nullable=False, index=True),
+)
+
 spread = sa.Table(
     "spread",
     metadata,
@@ -186,5 +198,5 @@ follower = sa.Table(
     sa.Column("modseq", sa.BigInteger, nullable=False),
 )
 
-HOLDERS: list[sa.Column[int]] = [message.c.blob, vault.c.blob, outbound.c.blob]
+HOLDERS: list[sa.Column[int]] = [message.c.blob, vault.c.blob, outbound.c.blob, submission.c.blob]
 """Columns of which each row holds one reference to a blob (a spread letter holds several)."""
