@@ -15,6 +15,7 @@ from congvan.installation import Installation
 from congvan.keeping import store_acts
 from congvan.roles.running import announced, until_stopped
 from exchange.worker import ExchangeWorker, acts
+from mailserver.hygiene.learning import Learner
 from mailserver.queue.courier import Courier
 from mailserver.search.building import Builder
 from mailserver.store.upkeep import Upkeep
@@ -41,6 +42,7 @@ async def run(parts: Installation) -> None:
         asyncio.create_task(_always("courier", courier.run)),
         asyncio.create_task(_always("sequencer", lambda: _sequence(parts))),
         asyncio.create_task(_always("exchange", exchange.run)),
+        asyncio.create_task(_always("spam filter", Learner(parts.store, parts.wake).run)),
         asyncio.create_task(_always("upkeep", upkeep.run)),
         asyncio.create_task(_always("spread", parts.delivery.spread_all)),
         asyncio.create_task(_always("search", Builder(parts.store).run)),

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from dataclasses import replace
 
 from config.clock import now_us
@@ -10,10 +12,17 @@ from config.refusal import Unavailable
 from config.settings import Settings
 from mailserver.accounts import Accounts
 from mailserver.dns import Resolver
+from mailserver.hygiene.blocklists import BlockLists
+from mailserver.hygiene.features import features
+from mailserver.hygiene.greylisting import Greylist
 from mailserver.hygiene.scanner import Scanner
+from mailserver.hygiene.spam import LEAST, Model, SpamFilter
 from mailserver.hygiene.verdict import Verdict
+from mailserver.message import scan
 from mailserver.senderauth.sender import Sender, SenderCheck
 from mailserver.store import Store
+
+_MODEL_S = 60.0
 
 
 def resolver_of(settings: Settings) -> Resolver | None:
@@ -50,15 +59,28 @@ class Screening:
             settings.hygiene.check_seconds,
         )
         self._asks = resolver is not None
+        chosen = settings.hygiene
+        self._lists = BlockLists(resolver, chosen.block_lists) if resolver is not None else None
+        self._greylist = Greylist(store.database, store.seal, chosen.greylist_minutes, chosen.greylist_days)
+        self._store = store
+        self._filter = SpamFilter(store.seal) if chosen.spam_filter else None
+        self._spam_above = chosen.spam_above
+        self._model: Model | None = None
+        self._model_at = float("-inf")
 
     async def screen(
         self, client: str, helo: str, sender: str, recipients: tuple[str, ...], data: bytes | bytearray
     ) -> tuple[bytes, Verdict, bytes | bytearray]:
         """The Authentication-Results field (empty when nothing was asked), the verdict, and the message without such
-        fields in our name. Raises `Unavailable` when it must be tried again later.
+        fields in our name. Raises `Unavailable` when it must be tried again later, `Refused` (``listed``).
         """
-        if not self._asks or self._trusted.is_trusted(client):
+        if self._trusted.is_trusted(client):
             return b"", Verdict(), data
+        if not self._asks:
+            await self._greylist.check(client, sender, now_us())
+            return b"", await self._judged(Verdict(), data), data
+        if self._lists is not None:
+            await self._lists.check(client)
         at_s = now_us() // 1_000_000
         found, field, data = await self._trusted.check(client, helo, sender, data, at_s)
         if found.dmarc.result == "temperror" and found.dmarc.policy == "reject":
@@ -68,9 +90,36 @@ class Screening:
                 "The sender could not be checked (no answer of the DNS). The sending server tries again.",
             )
         verdict = _verdict(found)
+        if not found.proved and not (found.dmarc.result == "fail" and found.dmarc.policy == "reject"):
+            await self._greylist.check(client, sender, now_us())
         if found.dmarc.result == "fail" and found.dmarc.policy == "quarantine":
             verdict = replace(verdict, junk="dmarc")
-        return field, verdict, data
+        return field, await self._judged(verdict, data), data
+
+    async def _judged(self, verdict: Verdict, data: bytes | bytearray) -> Verdict:
+        """With the spam filter's word, once it has learned enough to have one."""
+        if self._filter is None:
+            return verdict
+        model = await self._learned(self._filter)
+        if min(model.totals) < LEAST:
+            return verdict
+        whole = bytes(data)
+        chance = await asyncio.to_thread(lambda: model.probability(features(whole, scan(whole))))
+        if chance is None:
+            return verdict
+        junk = verdict.junk or ("spam" if chance >= self._spam_above else "")
+        return replace(verdict, spam=round(chance, 3), junk=junk)
+
+    async def _learned(self, chosen: SpamFilter) -> Model:
+        """What was learned, looked up again after a minute."""
+        if self._model is None or time.monotonic() - self._model_at > _MODEL_S:
+            self._model_at = time.monotonic()
+            self._model = await asyncio.to_thread(self._read, chosen)
+        return self._model
+
+    def _read(self, chosen: SpamFilter) -> Model:
+        with self._store.database.reading() as conn:
+            return chosen.model(conn, self._model)
 
 
 def _verdict(found: Sender) -> Verdict:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""Lessons for the spam filter: a letter that a person moved or copied into Thư rác, or out of it.
+"""Lessons for the spam filter: a letter that a person moved or copied into Thư rác, out of it, or into Lưu trữ.
 
 Noted in the transaction that moves it, so no program and no page can forget it; learned later, elsewhere.
 """
@@ -14,14 +14,14 @@ from mailserver.accounts.schema import next_number
 from mailserver.store import schema
 from mailserver.store.model import Ref
 
-_JUNK, _TRASH = "\\Junk", "\\Trash"
+_JUNK, _TRASH, _ARCHIVE = "\\Junk", "\\Trash", "\\Archive"
 _MOST_AT_ONCE = 50
 
 
 def note(conn: sa.Connection, source: Ref, target: Ref, new_uids: Iterable[int]) -> bool:
     """Note what the messages ``new_uids`` of ``target``, which came from ``source``, teach; whether they teach anything.
 
-    Into Thư rác: spam. Out of it: wanted, unless it goes to the trash. Of many at once the first fifty count.
+    Into Thư rác: spam. Out of it (unless to the trash) and into Lưu trữ: wanted. Of many at once the first fifty count.
     """
     table = schema.mailbox
     uses = {
@@ -33,7 +33,8 @@ def note(conn: sa.Connection, source: Ref, target: Ref, new_uids: Iterable[int])
         )
     }
     came, went = uses.get(source), uses.get(target)
-    if (came == _JUNK) == (went == _JUNK) or went == _TRASH:
+    rescued = came == _JUNK and went != _TRASH
+    if came == went or not (went in (_JUNK, _ARCHIVE) or rescued):
         return False
     message = schema.message
     rows = conn.execute(
