@@ -100,16 +100,19 @@ class View:
             return
         opened = self.store.opened(self.ref)
         changes = self.store.changes(self.ref, self.modseq)
-        found = {row.uid: row for row in (opened[1] if opened else []) if row.uid < self._uidnext}
-        for one in changes:
-            if one.kind == "expunged":
-                for uid in range(one.first_uid, min(one.last_uid + 1, self._uidnext)):
-                    found.setdefault(uid, Row(uid, 0, 0, 0, 0, 0))
-        rows = [found[uid] for uid in sorted(found)] if changes else list(found.values())
-        self._uids = array("I", [row.uid for row in rows])
-        self._flags = array("q", [row.flags for row in rows])
-        # What changed since counts as unknown, so that taking in the changes tells of it.
-        self._modseqs = array("q", [row.modseq if row.modseq <= self.modseq else 0 for row in rows])
+        rows = opened[1] if opened else []
+        if changes:
+            found = {row[0]: row for row in rows if row[0] < self._uidnext}
+            for one in changes:
+                if one.kind == "expunged":
+                    for uid in range(one.first_uid, min(one.last_uid + 1, self._uidnext)):
+                        found.setdefault(uid, (uid, 0, 0))
+            # What changed since counts as unknown, so that taking in the changes tells of it.
+            known = ((row[0], row[1], row[2] if row[2] <= self.modseq else 0) for row in found.values())
+            rows = sorted(known)
+        self._uids = array("I", [row[0] for row in rows])
+        self._flags = array("q", [row[1] for row in rows])
+        self._modseqs = array("q", [row[2] for row in rows])
         self.exists = len(rows)
         self._loaded = True
         if opened is not None:
@@ -144,28 +147,33 @@ class View:
         known = self._uids[-1] if self._uids else 0
         new = [one.first_uid for one in changes if one.kind == "new" and one.last_uid > known]
         if new:
-            for row in self.store.rows(self.ref, max(min(new), known + 1)):
-                self._uids.append(row.uid)
-                self._flags.append(row.flags)
-                self._modseqs.append(row.modseq)
-                self._check_words(row.flags)
+            for uid, flags, modseq in self.store.marks(self.ref, max(min(new), known + 1)):
+                self._uids.append(uid)
+                self._flags.append(flags)
+                self._modseqs.append(modseq)
+                self._check_words(flags)
         for first, last in _joined(one for one in changes if one.kind == "flags"):
-            for row in self.store.rows(self.ref, first, last):
-                self._update(row)
+            self._update(self.store.marks(self.ref, first, last))
         for one in changes:
             if one.kind == "expunged":
                 low, high = bisect_left(self._uids, one.first_uid), bisect_right(self._uids, one.last_uid)
                 self.gone.update(self._uids[low:high])
         self.exists = len(self._uids)
 
-    def _update(self, row: Row) -> None:
-        at = self.position(row.uid)
-        if at is None or (self._flags[at] == row.flags and self._modseqs[at] == row.modseq):
-            return
-        self._flags[at] = row.flags
-        self._modseqs[at] = row.modseq
-        self.changed.add(row.uid)
-        self._check_words(row.flags)
+    def _update(self, rows: list[tuple[int, int, int]]) -> None:
+        uids, known, modseqs, changed = self._uids, self._flags, self._modseqs, self.changed
+        at = bisect_left(uids, rows[0][0]) if rows else 0
+        seen = 0
+        for uid, flags, modseq in rows:  # both rise, so one walk finds every position
+            while at < len(uids) and uids[at] < uid:
+                at += 1
+            if at == len(uids):
+                break
+            if uids[at] == uid and (modseqs[at] != modseq or known[at] != flags):
+                known[at], modseqs[at] = flags, modseq
+                changed.add(uid)
+                seen |= flags
+        self._check_words(seen)
 
     def _check_words(self, mask: int) -> None:
         if not self.words.knows(mask):

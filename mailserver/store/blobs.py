@@ -108,6 +108,19 @@ def refer(conn: sa.Connection, blob: int, by: int, *, erased_us: int | None = No
             conn.execute(note.on_conflict_do_nothing())
 
 
+_REFER = Statement(
+    sa.update(schema.blob)
+    .where(schema.blob.c.blob == sa.bindparam("wanted"))
+    .values(refs=schema.blob.c.refs + sa.literal_column("1"))
+)
+
+
+def add_references(conn: sa.Connection, held: list[int]) -> None:
+    """One more reference to each of these blobs, in the order of their numbers (the order of locks)."""
+    if held:
+        _REFER.many(conn, [{"wanted": one} for one in sorted(held)])
+
+
 _PLACE = Statement(sa.select(schema.blob).where(schema.blob.c.blob == sa.bindparam("wanted")))
 
 

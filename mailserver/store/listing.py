@@ -12,7 +12,7 @@ from config.seal import Seal
 from config.statement import Statement
 from mailserver.message import Summary
 from mailserver.store import schema
-from mailserver.store.model import Ref
+from mailserver.store.model import Ref, Row
 
 _TABLE = schema.message
 _HERE = sa.and_(
@@ -46,6 +46,20 @@ _MARKS = Statement(
 )
 
 
+_SPAN = Statement(
+    sa.select(
+        _TABLE.c.uid,
+        _TABLE.c.flags,
+        _TABLE.c.modseq,
+        _TABLE.c.blob,
+        _TABLE.c.size,
+        _TABLE.c.internaldate_us,
+    )
+    .where(_HERE)
+    .order_by(_TABLE.c.uid)
+)
+
+
 class Listed(NamedTuple):
     """One message; times µs UTC, ``size`` in bytes; ``summary`` only where it was asked for and is there."""
 
@@ -70,6 +84,12 @@ def listed(
     for uid, blob, size, internaldate, savedate, sealed, name in _SUMMARIES.rows(conn, **values):
         summary = None if sealed is None else Summary.unpack(open_(sealed, b"summary" + name))
         yield Listed(uid, blob, size, internaldate, savedate, summary)
+
+
+def spanned(conn: sa.Connection, ref: Ref, first: int, last: int) -> list[Row]:
+    """The rows with UIDs in a closed range, by UID."""
+    found = _SPAN.rows(conn, in_agency=ref.agency, in_mailbox=ref.mailbox, first=first, last=last)
+    return [Row(*row) for row in found]
 
 
 def marks(conn: sa.Connection, ref: Ref, first: int, last: int) -> list[tuple[int, int, int]]:

@@ -16,7 +16,8 @@ import sqlalchemy as sa
 from config.clock import now_us
 from config.statement import Statement, insert
 from mailserver.store import schema
-from mailserver.store.blobs import refer
+from mailserver.store.blobs import add_references
+from mailserver.store.listing import marks, spanned
 from mailserver.store.mailboxes import NOBODY, NoSuchMailbox, lock
 from mailserver.store.model import DELETED, SEEN, Change, Ref, Row, ranges
 
@@ -183,35 +184,62 @@ def set_flags(
 ) -> tuple[list[int], list[int]]:
     """``add``, ``remove`` or ``replace`` flag bits; returns (changed, refused) UIDs.
 
-    Refused are those changed after ``unchanged_since`` (RFC 7162 §3.1.3). At most `SLICE` UIDs.
+    Refused are those changed after ``unchanged_since`` (RFC 7162 §3.1.3). At most `SLICE` UIDs. Neighbouring
+    messages are changed by one statement, and are one range of the change log.
     """
     lock(conn, ref)
-    changed: list[Row] = []
+    changed: list[int] = []
     refused: list[int] = []
     unseen = 0
-    for row in _chosen(conn, ref, uids):
-        if unchanged_since is not None and row.modseq > unchanged_since:
-            refused.append(row.uid)
-            continue
-        flags = _flagged(row.flags, how, mask)
-        if flags != row.flags:
-            unseen += (not flags & SEEN) - (not row.flags & SEEN)
-            changed.append(row._replace(flags=flags))
+    wanted = sorted(set(uids))[:SLICE]
+    among = set(wanted)
+    for first, last in _spans(wanted):
+        for uid, flags, modseq in marks(conn, ref, first, last):
+            if uid not in among:
+                continue
+            if unchanged_since is not None and modseq > unchanged_since:
+                refused.append(uid)
+                continue
+            new = _flagged(flags, how, mask)
+            if new != flags:
+                unseen += (not new & SEEN) - (not flags & SEEN)
+                changed.append(uid)
     if changed:
         modseq = _advance(conn, ref, unseen=unseen)
-        table = schema.message
-        update = (
-            sa.update(table)
-            .where(
-                table.c.agency == ref.agency,
-                table.c.mailbox == ref.mailbox,
-                table.c.uid == sa.bindparam("row_uid"),
-            )
-            .values(flags=sa.bindparam("row_flags"), modseq=modseq)
+        spans = ranges(changed)
+        here = {"in_agency": ref.agency, "in_mailbox": ref.mailbox, "new_modseq": modseq}
+        here["bits"] = ~mask if how == "remove" else mask
+        _SET[how].many(conn, [{**here, "first": first, "last": last} for first, last in spans])
+        _log(conn, ref, modseq, spans, "f", mask)
+    return changed, refused
+
+
+def _setting(flags: sa.ColumnElement[int]) -> Statement:
+    table = schema.message
+    return Statement(
+        sa.update(table)
+        .where(
+            table.c.agency == sa.bindparam("in_agency"),
+            table.c.mailbox == sa.bindparam("in_mailbox"),
+            table.c.uid.between(sa.bindparam("first"), sa.bindparam("last")),
         )
-        conn.execute(update, [{"row_uid": row.uid, "row_flags": row.flags} for row in changed])
-        _log(conn, ref, modseq, ranges([row.uid for row in changed]), "f", mask)
-    return [row.uid for row in changed], refused
+        .values(flags=flags, modseq=sa.bindparam("new_modseq"))
+    )
+
+
+_BITS: sa.BindParameter[int] = sa.bindparam("bits", type_=sa.BigInteger)
+_SET = {
+    "add": _setting(schema.message.c.flags.bitwise_or(_BITS)),
+    "remove": _setting(schema.message.c.flags.bitwise_and(_BITS)),
+    "replace": _setting(_BITS),
+}
+
+
+def _spans(wanted: list[int]) -> list[tuple[int, int]]:
+    """What to read for these rising UIDs: one span when they lie close together, else their ranges."""
+    if wanted and wanted[-1] - wanted[0] < 4 * len(wanted):
+        return [(wanted[0], wanted[-1])]
+    return ranges(wanted)
 
 
 def copy(conn: sa.Connection, source: Ref, uids: Sequence[int], target: Ref) -> list[tuple[int, int]]:
@@ -273,12 +301,10 @@ def clear(conn: sa.Connection, ref: Ref) -> int:
 
 def _chosen(conn: sa.Connection, ref: Ref, uids: Sequence[int]) -> list[Row]:
     wanted = sorted(set(uids))[:SLICE]
-    if not wanted:
-        return []
-    if wanted[-1] - wanted[0] < 4 * len(wanted):
-        among = set(wanted)
-        return [row for row in rows(conn, ref, wanted[0], wanted[-1]) if row.uid in among]
-    return [row for first, last in ranges(wanted) for row in rows(conn, ref, first, last)]
+    among = set(wanted)
+    return [
+        row for first, last in _spans(wanted) for row in spanned(conn, ref, first, last) if row.uid in among
+    ]
 
 
 def _flagged(flags: int, how: str, mask: int) -> int:
@@ -306,8 +332,8 @@ def _copy(conn: sa.Connection, chosen: list[Row], target: Ref, refs: int) -> lis
     if row is None:
         raise NoSuchMailbox
     first, now = int(row.uidnext) - count, now_us()
-    conn.execute(
-        sa.insert(schema.message),
+    _ADD.many(
+        conn,
         [
             {
                 "agency": target.agency,
@@ -325,8 +351,7 @@ def _copy(conn: sa.Connection, chosen: list[Row], target: Ref, refs: int) -> lis
     )
     _log(conn, target, row.highestmodseq, [(first, first + count - 1)], "n")
     if refs:
-        for one in chosen:
-            refer(conn, one.blob, refs)
+        add_references(conn, [one.blob for one in chosen])
     return [(one.uid, first + position) for position, one in enumerate(chosen)]
 
 

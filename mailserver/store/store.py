@@ -67,11 +67,11 @@ class Store:
         with self.database.reading() as conn:
             return messages.rows(conn, ref)
 
-    def opened(self, ref: Ref) -> tuple[Mailbox, list[Row]] | None:
-        """Counters and rows of a mailbox from one snapshot, for SELECT."""
+    def opened(self, ref: Ref) -> tuple[Mailbox, list[tuple[int, int, int]]] | None:
+        """A mailbox with its counters, and (UID, flags, modseq) of all its messages, from one snapshot."""
         with self.database.reading() as conn:
             found = mailboxes.get(conn, self.seal, ref)
-            return None if found is None else (found, messages.rows(conn, ref))
+            return None if found is None else (found, listing.marks(conn, ref, 1, 2**32))
 
     def rows(self, ref: Ref, first: int = 1, last: int | None = None) -> list[Row]:
         """Rows of a mailbox with UIDs in a closed range."""

@@ -46,6 +46,8 @@ def test_dialogue(dialogue: Dialogue, serve: Starter, password: str) -> None:
         "twenty": "x" * 20_000,
         "literals": " TEXT {1+}\r\nx" * 300,
         "long": "x" * 70_000,
+        "eight": "Subject: chào\\r\\nFrom: Vũ <a@x.vn>\\r\\nContent-Type: text/plain; name=sổ\\r\\n\\r\\nhi",
+        "eight_length": "77",
         "binary": BINARY,
         "binary_length": str(len(BINARY.replace("\\r\\n", "\r\n"))),
     }
