@@ -20,8 +20,9 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	$(BIN)/python -m pip --disable-pip-version-check install -q --no-deps --no-build-isolation -e .
 	touch $@
 
-docs: install ## writes docs/rules.md anew
+docs: install ## writes docs/rules.md and docs/rfc.md anew
 	cd / && $(CURDIR)/$(BIN)/congvan rules list --markdown > $(CURDIR)/docs/rules.md
+	$(BIN)/python -m tests.rfc_table
 
 install-dev: $(VENV)/.installed-dev
 

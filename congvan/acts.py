@@ -11,8 +11,17 @@ import sqlalchemy as sa
 from config.refusal import Refused
 from congvan.installation import Installation
 from mailserver.accounts import Account, devices, passwords
-from mailserver.accounts.changes import NewAccount, NewAgency, add_account, add_agency, set_quota, set_state
+from mailserver.accounts.changes import (
+    NewAccount,
+    NewAgency,
+    add_account,
+    add_agency,
+    set_masked,
+    set_quota,
+    set_state,
+)
 from mailserver.imap import trace
+from mailserver.imap.commands.capability import MASKABLE
 from mailserver.store import mailboxes
 
 _AT_ONCE = 100
@@ -101,6 +110,20 @@ def directory_acts(parts: Installation) -> dict[str, Callable[..., Any]]:
         parts.database.write(lambda conn: devices.revoke(conn, parts.seal, owner, device, by))
         return {"address": owner.address, "device": device, "state": "revoked"}
 
+    def mask_capabilities(address: str, off: list[str], on: list[str], by: str) -> dict[str, Any]:
+        found = _account(address)
+        masked = (found.masked | {one.upper() for one in off}) - {one.upper() for one in on}
+        unknown = sorted(masked - MASKABLE)
+        if unknown:
+            raise Refused(
+                "unknown-capability",
+                f"Không tắt được {', '.join(unknown)}.",
+                f"{', '.join(unknown)} can't be masked.",
+            )
+        parts.database.write(lambda conn: set_masked(conn, parts.seal, found, frozenset(masked), by))
+        parts.accounts.forget()
+        return {"address": found.address, "masked": sorted(masked)}
+
     def limit_account(address: str, quota_bytes: int | None, by: str) -> dict[str, Any]:
         found = _account(address)
         parts.database.write(lambda conn: set_quota(conn, parts.seal, found, quota_bytes, by))
@@ -129,6 +152,7 @@ def directory_acts(parts: Installation) -> dict[str, Callable[..., Any]]:
         "device.add": add_device,
         "device.revoke": revoke_device,
         "account.quota": limit_account,
+        "account.capabilities": mask_capabilities,
         "agency.quota": limit_agency,
     }
 

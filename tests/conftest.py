@@ -24,7 +24,7 @@ from config.database import Database, metadata
 from config.seal import Seal
 from config.wake import Wake
 from mailserver.accounts import Account, Accounts, Agency, passwords
-from mailserver.accounts.changes import NewAccount, NewAgency, add_account, add_agency
+from mailserver.accounts.changes import NewAccount, NewAgency, add_account, add_agency, set_masked, set_quota
 from mailserver.store import Store, mailboxes
 from mailserver.store.segments import Segments
 
@@ -120,6 +120,15 @@ class Province:
     home: Agency
     other: Agency
     people: dict[str, Account]
+
+    def limit(self, who: Account, quota_bytes: int) -> None:
+        """Give an account a quota."""
+        self.database.write(lambda conn: set_quota(conn, self.seal, who, quota_bytes, "test"))
+
+    def mask(self, who: Account, words: frozenset[str]) -> None:
+        """Mask IMAP capabilities of an account."""
+        self.database.write(lambda conn: set_masked(conn, self.seal, who, words, "test"))
+        self.accounts.forget()
 
 
 @pytest.fixture

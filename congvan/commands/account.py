@@ -50,6 +50,13 @@ def register(subparsers: Any) -> None:
     limit.add_argument("address")
     add_limit(limit)
     limit.set_defaults(run=quota)
+    mask = acts.add_parser(
+        "capabilities", help="IMAP capabilities that mail programs of an account are not offered"
+    )
+    mask.add_argument("address")
+    mask.add_argument("--off", metavar="WORD", action="append", default=[], help="offer it no more")
+    mask.add_argument("--on", metavar="WORD", action="append", default=[], help="offer it again")
+    mask.set_defaults(run=capabilities)
 
 
 def trace(args: argparse.Namespace) -> int:
@@ -91,7 +98,10 @@ def show(args: argparse.Namespace) -> int:
     ]
     database.close()
     items = [
-        {key: value for key, value in asdict(one).items() if key not in ("ref", "agency_name")}
+        {
+            **{key: value for key, value in asdict(one).items() if key not in ("ref", "agency_name")},
+            "masked": sorted(one.masked),
+        }
         for one in found
     ]
     lines = [
@@ -143,6 +153,23 @@ def quota(args: argparse.Namespace) -> int:
     finally:
         parts.close()
     emit(args, asdict(use) | {"address": found.address, "near": use.is_near}, shown(found.address, use))
+    return 0
+
+
+def capabilities(args: argparse.Namespace) -> int:
+    """Mask capabilities, or offer them again; without options show what is masked."""
+    arguments = {
+        "address": args.address,
+        "off": args.off,
+        "on": args.on,
+        "by": f"operator {getpass.getuser()}",
+    }
+    answer = call(find_settings(args), "account.capabilities", arguments)
+    emit(
+        args,
+        answer,
+        f"{answer['address']}: {' '.join(answer['masked']) or '(không tắt gì / nothing masked)'}",
+    )
     return 0
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -163,6 +164,25 @@ def set_state(conn: sa.Connection, seal: Seal, who: Account, state: str, by: str
     )
     next_number(conn, 0, "directory")
     record(conn, seal, f"account.{state}", who.address, {"by": by})
+
+
+def set_masked(conn: sa.Connection, seal: Seal, who: Account, masked: frozenset[str], by: str) -> None:
+    """Say which IMAP capabilities (upper case) are not offered to the mail programs of an account."""
+    told: dict[str, Any] = {"address": who.address, "name": who.name, "title": who.title}
+    if masked:
+        told["masked"] = sorted(masked)
+    conn.execute(
+        sa.update(account)
+        .where(account.c.agency == who.ref.agency, account.c.account == who.ref.account)
+        .values(
+            sealed=seal.seal(
+                json.dumps(told, ensure_ascii=False).encode(),
+                f"account {who.ref.agency}.{who.ref.account}".encode(),
+            )
+        )
+    )
+    next_number(conn, 0, "directory")
+    record(conn, seal, "account.capabilities", who.address, {"masked": sorted(masked), "by": by})
 
 
 def set_quota(

@@ -184,32 +184,73 @@ def add_keyword(conn: sa.Connection, seal: Seal, ref: Ref, name: str) -> int:
     return bit
 
 
+_COLUMNS = (
+    schema.mailbox.c.agency,
+    schema.mailbox.c.mailbox,
+    schema.mailbox.c.owner,
+    schema.mailbox.c.sealed_name,
+    schema.mailbox.c.special_use,
+    schema.mailbox.c.uidvalidity,
+    schema.mailbox.c.uidnext,
+    schema.mailbox.c.highestmodseq,
+    schema.mailbox.c.exists,
+    schema.mailbox.c.unseen,
+    schema.mailbox.c.size,
+    schema.mailbox.c.subscribed,
+)
+_GET = Statement(
+    sa.select(*_COLUMNS).where(
+        schema.mailbox.c.agency == sa.bindparam("in_agency"),
+        schema.mailbox.c.mailbox == sa.bindparam("in_mailbox"),
+        schema.mailbox.c.owner != sa.literal_column(str(NOBODY)),
+    )
+)
+_OF_OWNER = Statement(
+    sa.select(*_COLUMNS).where(
+        schema.mailbox.c.agency == sa.bindparam("in_agency"),
+        schema.mailbox.c.owner == sa.bindparam("of_owner"),
+    )
+)
+_KEYWORDS_OF_OWNER = Statement(
+    sa.select(schema.keyword.c.mailbox, schema.keyword.c.bit, schema.keyword.c.sealed_name)
+    .join(
+        schema.mailbox,
+        sa.and_(
+            schema.mailbox.c.agency == schema.keyword.c.agency,
+            schema.mailbox.c.mailbox == schema.keyword.c.mailbox,
+        ),
+    )
+    .where(
+        schema.mailbox.c.agency == sa.bindparam("in_agency"),
+        schema.mailbox.c.owner == sa.bindparam("of_owner"),
+    )
+    .order_by(schema.keyword.c.mailbox, schema.keyword.c.bit)
+)
+_KEYWORDS = Statement(
+    sa.select(schema.keyword.c.bit, schema.keyword.c.sealed_name)
+    .where(
+        schema.keyword.c.agency == sa.bindparam("in_agency"),
+        schema.keyword.c.mailbox == sa.bindparam("in_mailbox"),
+    )
+    .order_by(schema.keyword.c.bit)
+)
+
+
 def get(conn: sa.Connection, seal: Seal, ref: Ref) -> Mailbox | None:
     """The mailbox as it is now."""
-    table = schema.mailbox
-    row = conn.execute(
-        sa.select(table).where(
-            table.c.agency == ref.agency, table.c.mailbox == ref.mailbox, table.c.owner != NOBODY
-        )
-    ).first()
+    row = _GET.row(conn, in_agency=ref.agency, in_mailbox=ref.mailbox)
     return None if row is None else _mailbox(row, seal, _keywords(conn, seal, ref))
 
 
 def of_owner(conn: sa.Connection, seal: Seal, owner: AccountRef) -> list[Mailbox]:
     """All mailboxes of an account, INBOX first, then special folders, then by name."""
-    table, words = schema.mailbox, schema.keyword
     keywords: dict[int, dict[int, str]] = {}
-    for row in conn.execute(
-        sa.select(words)
-        .join(table, sa.and_(table.c.agency == words.c.agency, table.c.mailbox == words.c.mailbox))
-        .where(table.c.agency == owner.agency, table.c.owner == owner.account)
-    ):
-        keywords.setdefault(row.mailbox, {})[row.bit] = seal.open_text(row.sealed_name, b"keyword")
-    rows = conn.execute(
-        sa.select(table).where(table.c.agency == owner.agency, table.c.owner == owner.account)
-    )
+    here = {"in_agency": owner.agency, "of_owner": owner.account}
+    for mailbox, bit, sealed in _KEYWORDS_OF_OWNER.rows(conn, **here):
+        keywords.setdefault(mailbox, {})[bit] = seal.open_text(sealed, b"keyword")
+    rows = _OF_OWNER.rows(conn, **here)
     uses = [use for use, _ in SPECIAL_FOLDERS]
-    found = [_mailbox(row, seal, keywords.get(row.mailbox, {})) for row in rows]
+    found = [_mailbox(row, seal, keywords.get(row[1], {})) for row in rows]
     return sorted(
         found,
         key=lambda one: (
@@ -236,15 +277,19 @@ def find_use(conn: sa.Connection, owner: AccountRef, use: str) -> Ref | None:
     return None if row is None else Ref(row.agency, row.mailbox)
 
 
+_LOCK = Statement(
+    sa.update(schema.mailbox)
+    .where(
+        schema.mailbox.c.agency == sa.bindparam("in_agency"),
+        schema.mailbox.c.mailbox == sa.bindparam("in_mailbox"),
+    )
+    .values(highestmodseq=schema.mailbox.c.highestmodseq)
+)
+
+
 def lock(conn: sa.Connection, ref: Ref) -> None:
     """Take the mailbox's row lock for this transaction. Raises `NoSuchMailbox`."""
-    table = schema.mailbox
-    taken = conn.execute(
-        sa.update(table)
-        .where(table.c.agency == ref.agency, table.c.mailbox == ref.mailbox)
-        .values(highestmodseq=table.c.highestmodseq)
-    )
-    if not taken.rowcount:
+    if not _LOCK.run(conn, in_agency=ref.agency, in_mailbox=ref.mailbox):
         raise NoSuchMailbox
 
 
@@ -258,7 +303,7 @@ _FIND = Statement(
 
 
 def _find(conn: sa.Connection, owner: AccountRef, digest: bytes) -> Ref | None:
-    row = _FIND.first(conn, in_agency=owner.agency, of_owner=owner.account, named=digest)
+    row = _FIND.row(conn, in_agency=owner.agency, of_owner=owner.account, named=digest)
     return None if row is None else Ref(row[0], row[1])
 
 
@@ -271,13 +316,8 @@ def _aad(ref: Ref) -> bytes:
 
 
 def _keywords(conn: sa.Connection, seal: Seal, ref: Ref) -> dict[int, str]:
-    table = schema.keyword
-    rows = conn.execute(
-        sa.select(table.c.bit, table.c.sealed_name)
-        .where(table.c.agency == ref.agency, table.c.mailbox == ref.mailbox)
-        .order_by(table.c.bit)
-    )
-    return {row.bit: seal.open_text(row.sealed_name, b"keyword") for row in rows}
+    rows = _KEYWORDS.rows(conn, in_agency=ref.agency, in_mailbox=ref.mailbox)
+    return {bit: seal.open_text(sealed, b"keyword") for bit, sealed in rows}
 
 
 def _uidvalidity(conn: sa.Connection, agency: int) -> int:
@@ -294,19 +334,23 @@ def _uidvalidity(conn: sa.Connection, agency: int) -> int:
     return given
 
 
-def _mailbox(row: Any, seal: Seal, keywords: dict[int, str]) -> Mailbox:
-    ref = Ref(row.agency, row.mailbox)
+def _mailbox(row: tuple[Any, ...], seal: Seal, keywords: dict[int, str]) -> Mailbox:
+    agency, mailbox, owner, sealed_name, use, validity, uidnext, modseq, exists, unseen, size, subscribed = (
+        row
+    )
+    ref = Ref(agency, mailbox)
+    name = seal.open_text(sealed_name, _aad(ref))
     return Mailbox(
         ref,
-        AccountRef(row.agency, row.owner),
-        seal.open_text(row.sealed_name, _aad(ref)),
-        row.special_use,
-        row.uidvalidity,
-        row.uidnext,
-        row.highestmodseq,
-        row._mapping["exists"],
-        row.unseen,
-        row.size,
-        row.subscribed,
+        AccountRef(agency, owner),
+        name,
+        use,
+        validity,
+        uidnext,
+        modseq,
+        exists,
+        unseen,
+        size,
+        bool(subscribed),
         keywords,
     )

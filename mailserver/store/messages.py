@@ -17,7 +17,7 @@ from config.clock import now_us
 from config.statement import Statement, insert
 from mailserver.store import schema
 from mailserver.store.blobs import add_references
-from mailserver.store.listing import marks, spanned
+from mailserver.store.listing import spanned
 from mailserver.store.mailboxes import NOBODY, NoSuchMailbox, lock
 from mailserver.store.model import DELETED, SEEN, Change, Ref, Row, ranges
 
@@ -168,74 +168,26 @@ def count_flagged(conn: sa.Connection, ref: Ref, mask: int) -> int:
     return int(conn.execute(query).scalar() or 0)
 
 
+_CHANGES = Statement(
+    sa.select(
+        schema.change.c.modseq, schema.change.c.first_uid, schema.change.c.last_uid, schema.change.c.kind
+    )
+    .where(
+        schema.change.c.agency == sa.bindparam("in_agency"),
+        schema.change.c.mailbox == sa.bindparam("in_mailbox"),
+        schema.change.c.modseq > sa.bindparam("since"),
+    )
+    .order_by(schema.change.c.modseq, schema.change.c.first_uid)
+)
+
+
 def changes(conn: sa.Connection, ref: Ref, since: int) -> list[Change]:
     """What happened after modseq ``since``, in order."""
-    table = schema.change
-    query = (
-        sa.select(table.c.modseq, table.c.first_uid, table.c.last_uid, table.c.kind)
-        .where(table.c.agency == ref.agency, table.c.mailbox == ref.mailbox, table.c.modseq > since)
-        .order_by(table.c.modseq, table.c.first_uid)
-    )
-    return [Change(row.modseq, row.first_uid, row.last_uid, _KINDS[row.kind]) for row in conn.execute(query)]
+    found = _CHANGES.rows(conn, in_agency=ref.agency, in_mailbox=ref.mailbox, since=since)
+    return [Change(modseq, first, last, _KINDS[kind]) for modseq, first, last, kind in found]
 
 
-def set_flags(
-    conn: sa.Connection, ref: Ref, uids: Sequence[int], how: str, mask: int, unchanged_since: int | None
-) -> tuple[list[int], list[int]]:
-    """``add``, ``remove`` or ``replace`` flag bits; returns (changed, refused) UIDs.
-
-    Refused are those changed after ``unchanged_since`` (RFC 7162 §3.1.3). At most `SLICE` UIDs. Neighbouring
-    messages are changed by one statement, and are one range of the change log.
-    """
-    lock(conn, ref)
-    changed: list[int] = []
-    refused: list[int] = []
-    unseen = 0
-    wanted = sorted(set(uids))[:SLICE]
-    among = set(wanted)
-    for first, last in _spans(wanted):
-        for uid, flags, modseq in marks(conn, ref, first, last):
-            if uid not in among:
-                continue
-            if unchanged_since is not None and modseq > unchanged_since:
-                refused.append(uid)
-                continue
-            new = _flagged(flags, how, mask)
-            if new != flags:
-                unseen += (not new & SEEN) - (not flags & SEEN)
-                changed.append(uid)
-    if changed:
-        modseq = _advance(conn, ref, unseen=unseen)
-        spans = ranges(changed)
-        here = {"in_agency": ref.agency, "in_mailbox": ref.mailbox, "new_modseq": modseq}
-        here["bits"] = ~mask if how == "remove" else mask
-        _SET[how].many(conn, [{**here, "first": first, "last": last} for first, last in spans])
-        _log(conn, ref, modseq, spans, "f", mask)
-    return changed, refused
-
-
-def _setting(flags: sa.ColumnElement[int]) -> Statement:
-    table = schema.message
-    return Statement(
-        sa.update(table)
-        .where(
-            table.c.agency == sa.bindparam("in_agency"),
-            table.c.mailbox == sa.bindparam("in_mailbox"),
-            table.c.uid.between(sa.bindparam("first"), sa.bindparam("last")),
-        )
-        .values(flags=flags, modseq=sa.bindparam("new_modseq"))
-    )
-
-
-_BITS: sa.BindParameter[int] = sa.bindparam("bits", type_=sa.BigInteger)
-_SET = {
-    "add": _setting(schema.message.c.flags.bitwise_or(_BITS)),
-    "remove": _setting(schema.message.c.flags.bitwise_and(_BITS)),
-    "replace": _setting(_BITS),
-}
-
-
-def _spans(wanted: list[int]) -> list[tuple[int, int]]:
+def spans_of(wanted: list[int]) -> list[tuple[int, int]]:
     """What to read for these rising UIDs: one span when they lie close together, else their ranges."""
     if wanted and wanted[-1] - wanted[0] < 4 * len(wanted):
         return [(wanted[0], wanted[-1])]
@@ -303,14 +255,8 @@ def _chosen(conn: sa.Connection, ref: Ref, uids: Sequence[int]) -> list[Row]:
     wanted = sorted(set(uids))[:SLICE]
     among = set(wanted)
     return [
-        row for first, last in _spans(wanted) for row in spanned(conn, ref, first, last) if row.uid in among
+        row for first, last in spans_of(wanted) for row in spanned(conn, ref, first, last) if row.uid in among
     ]
-
-
-def _flagged(flags: int, how: str, mask: int) -> int:
-    if how == "add":
-        return flags | mask
-    return flags & ~mask if how == "remove" else mask
 
 
 def _copy(conn: sa.Connection, chosen: list[Row], target: Ref, refs: int) -> list[tuple[int, int]]:
@@ -349,7 +295,7 @@ def _copy(conn: sa.Connection, chosen: list[Row], target: Ref, refs: int) -> lis
             for position, one in enumerate(chosen)
         ],
     )
-    _log(conn, target, row.highestmodseq, [(first, first + count - 1)], "n")
+    log_change(conn, target, row.highestmodseq, [(first, first + count - 1)], "n")
     if refs:
         add_references(conn, [one.blob for one in chosen])
     return [(one.uid, first + position) for position, one in enumerate(chosen)]
@@ -359,7 +305,7 @@ def _remove(conn: sa.Connection, ref: Ref, chosen: list[Row], *, keep: bool) -> 
     """Take rows out; ``keep``: into the vault, which takes over their references."""
     if not chosen:
         return
-    modseq = _advance(
+    modseq = advance(
         conn,
         ref,
         exists=-len(chosen),
@@ -375,7 +321,7 @@ def _remove(conn: sa.Connection, ref: Ref, chosen: list[Row], *, keep: bool) -> 
         now = now_us()
         _KEEP.many(conn, [{**one, "now": now} for one in spans])
     _DELETE.many(conn, spans)
-    _log(conn, ref, modseq, gone, "x")
+    log_change(conn, ref, modseq, gone, "x")
 
 
 _SPAN = sa.and_(
@@ -410,27 +356,41 @@ _KEEP = Statement(
 )
 
 
-def _advance(conn: sa.Connection, ref: Ref, *, exists: int = 0, unseen: int = 0, size: int = 0) -> int:
-    table = schema.mailbox
-    row = conn.execute(
-        sa.update(table)
-        .where(table.c.agency == ref.agency, table.c.mailbox == ref.mailbox)
-        .values(
-            highestmodseq=table.c.highestmodseq + 1,
-            exists=table.c.exists + exists,
-            unseen=table.c.unseen + unseen,
-            size=table.c.size + size,
-        )
-        .returning(table.c.highestmodseq)
-    ).first()
+_ADVANCE = Statement(
+    sa.update(schema.mailbox)
+    .where(
+        schema.mailbox.c.agency == sa.bindparam("in_agency"),
+        schema.mailbox.c.mailbox == sa.bindparam("in_mailbox"),
+    )
+    .values(
+        highestmodseq=schema.mailbox.c.highestmodseq + sa.literal_column("1"),
+        exists=schema.mailbox.c.exists + sa.bindparam("by_exists", type_=sa.BigInteger),
+        unseen=schema.mailbox.c.unseen + sa.bindparam("by_unseen", type_=sa.BigInteger),
+        size=schema.mailbox.c.size + sa.bindparam("by_size", type_=sa.BigInteger),
+    )
+    .returning(schema.mailbox.c.highestmodseq)
+)
+
+
+def advance(conn: sa.Connection, ref: Ref, *, exists: int = 0, unseen: int = 0, size: int = 0) -> int:
+    """Change the counters of a mailbox and give it a new modseq. Raises `NoSuchMailbox`."""
+    row = _ADVANCE.row(
+        conn,
+        in_agency=ref.agency,
+        in_mailbox=ref.mailbox,
+        by_exists=exists,
+        by_unseen=unseen,
+        by_size=size,
+    )
     if row is None:
         raise NoSuchMailbox
-    return int(row.highestmodseq)
+    return int(row[0])
 
 
-def _log(
+def log_change(
     conn: sa.Connection, ref: Ref, modseq: int, spans: list[tuple[int, int]], kind: str, mask: int = 0
 ) -> None:
+    """Write ranges of UIDs into the change log: ``kind`` n, f or x."""
     _ADD_CHANGE.many(
         conn,
         [

@@ -15,7 +15,7 @@ from config.seal import Seal, SealBroken
 from config.wake import Wake
 from mailserver.accounts.model import AccountRef
 from mailserver.message import Summary
-from mailserver.store import blobs, grants, lessons, listing, mailboxes, messages, quota
+from mailserver.store import blobs, flagging, grants, lessons, listing, mailboxes, messages, quota
 from mailserver.store.grants import Grant
 from mailserver.store.listing import Listed
 from mailserver.store.model import DELETED, Change, Mailbox, Ref, Row
@@ -70,6 +70,7 @@ class Store:
     def opened(self, ref: Ref) -> tuple[Mailbox, list[tuple[int, int, int]]] | None:
         """A mailbox with its counters, and (UID, flags, modseq) of all its messages, from one snapshot."""
         with self.database.reading() as conn:
+            conn.begin()  # one snapshot for both
             found = mailboxes.get(conn, self.seal, ref)
             return None if found is None else (found, listing.marks(conn, ref, 1, 2**32))
 
@@ -205,11 +206,11 @@ class Store:
         """``how``: ``add``, ``remove`` or ``replace``. Returns (changed, refused) UIDs."""
         changed: list[int] = []
         refused: list[int] = []
-        for part in _slices(uids):
+        for part in _slices(uids, flagging.SLICE):
 
             def job(conn: sa.Connection, part: Sequence[int] = part) -> tuple[list[int], list[int]]:
                 self.woken(conn, ref)
-                return messages.set_flags(conn, ref, part, how, mask, unchanged_since)
+                return flagging.set_flags(conn, ref, part, how, mask, unchanged_since)
 
             done, left = await self.database.commit(job)
             changed += done
@@ -329,5 +330,5 @@ class Store:
         return await self.database.commit(job)
 
 
-def _slices(uids: Sequence[int]) -> list[Sequence[int]]:
-    return [uids[start : start + messages.SLICE] for start in range(0, len(uids), messages.SLICE)]
+def _slices(uids: Sequence[int], size: int = messages.SLICE) -> list[Sequence[int]]:
+    return [uids[start : start + size] for start in range(0, len(uids), size)]

@@ -40,6 +40,8 @@ _ALWAYS = [
     "MULTIAPPEND",
     "BINARY",
     "ACL",
+    "QUOTA",
+    "QUOTA=RES-STORAGE",
     "RIGHTS=kxte",
     "OBJECTID",
     "SAVEDATE",
@@ -47,6 +49,9 @@ _ALWAYS = [
     "UTF8=ACCEPT",
     "XLIST",
 ]
+
+MASKABLE = frozenset(one.upper() for one in _ALWAYS) - {"IMAP4REV1"}
+"""What an officer may take from an account; what is masked can't be enabled either."""
 
 
 def capabilities(session: Session) -> bytes:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from mailserver.imap.grammar import strings
 from mailserver.imap.grammar.lexer import Cursor, Syntax
 from mailserver.imap.grammar.sequences import SequenceSet, write_ranges
+from mailserver.imap.naming import require
 from mailserver.imap.rights import flag_mask
 from mailserver.imap.session import Session
 from mailserver.imap.view import View
 from mailserver.store.identifiers import mailbox_id
+from mailserver.store.mailboxes import NoSuchMailbox
 
 _WRITING = "swite"
 
@@ -40,7 +42,10 @@ async def open_mailbox(session: Session, cursor: Cursor, *, readonly: bool) -> b
         session.select(None)
         session.untagged(b"OK [CLOSED] The mailbox before is closed")
     place = session.names.place(name)
-    mailbox = session.names.mailbox(name)
+    mailbox = session.services.store.mailbox(place.ref) if place.ref is not None else None
+    if mailbox is None:
+        raise NoSuchMailbox
+    require(place, "r")
     readonly = readonly or not any(one in place.rights for one in _WRITING)
     view = View(session.services.store, mailbox, name, place.rights, readonly=readonly)
     session.select(view)

@@ -35,7 +35,7 @@ def eventually(test: object) -> None:
 
 
 def test_s2_starttls_throws_away_what_came_in_clear(served: Served, password: str) -> None:
-    """S2: a command put behind STARTTLS in one write is never run; the session begins anew inside TLS."""
+    """S2, RFC 9051 §6.2.1: a command put behind STARTTLS in one write is never run; the session begins anew inside TLS."""
     wire = Wire(served.port)
     wire.line()
     wire.send(b"a STARTTLS\r\nb LOGIN cv1@vpubnd.camau.example " + password.encode() + b"\r\nc NOOP\r\n")
