@@ -128,6 +128,12 @@ class Hygiene:
 class Store:
     """Where message bytes lie and how much of them is kept."""
 
+    s3_bucket: str = _key("", "Bucket of an S3-compatible store for message bytes; empty: data/segments.")
+    s3_prefix: str = _key("", "Folder in the bucket.")
+    s3_endpoint: str = _key("", "Address of the store, https://host:port; empty: that of the region.")
+    s3_region: str = _key("us-east-1", "Region of the bucket.")
+    s3_credentials: str = _key("secrets/s3.json", "JSON file with access_key_id and secret_access_key.")
+    cache_mb: int = _key(64, "Memory for message bytes read from the bucket, in MiB a process.")
     account_quota_mb: int = _key(10_240, "Mail an account may keep, in MiB; 0: no limit of its own.")
     agency_quota_mb: int = _key(0, "Mail all accounts of an agency may keep together, in MiB; 0: no limit.")
     quota_warn_percent: int = _key(90, "From this share of a quota on people are warned.")

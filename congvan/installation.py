@@ -23,6 +23,7 @@ from mailserver.senderauth.mta_sts import HttpsFetch, TlsPolicies
 from mailserver.store import Store
 from mailserver.store.quota import Limits
 from mailserver.store.segments import Segments
+from mailserver.store.storage import BlobStorage
 from policy.ledger.checkpoint import Key
 from policy.ledger.store import Sequencer
 from policy.rulebook import Rulebook, load
@@ -73,6 +74,18 @@ def open_seal(settings: Settings) -> Seal:
     return open_keyring(settings.master_key, settings.keyring)
 
 
+def open_storage(settings: Settings) -> BlobStorage:
+    """Where message bytes lie by the settings."""
+    own = settings.store
+    if not own.s3_bucket:
+        return Segments(settings.data_dir / "segments")
+    from mailserver.store.objects import Bucket, Objects, open_bucket
+
+    credentials = settings.at(own.s3_credentials)
+    bucket = Bucket(own.s3_bucket, own.s3_prefix, own.s3_endpoint, own.s3_region, credentials)
+    return Objects(open_bucket(bucket), own.cache_mb << 20)
+
+
 def open_rulebook(settings: Settings | None) -> Rulebook:
     """The rulebook in force: the installation's own, else the one that comes with the program."""
     own = settings.paths.rulebook if settings is not None else ""
@@ -107,9 +120,9 @@ class Installation:
         return Accounts(self.database, self.seal)
 
     @cached_property
-    def segments(self) -> Segments:
-        """Blob files."""
-        return Segments(self.settings.data_dir / "segments")
+    def segments(self) -> BlobStorage:
+        """Blobs: files here, or objects in a bucket."""
+        return open_storage(self.settings)
 
     @cached_property
     def store(self) -> Store:

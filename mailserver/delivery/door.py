@@ -87,6 +87,8 @@ class Delivery:
                 )
                 raise judge.refusal_of(decision)
             planned, quarantined = plan.quarantine(self.accounts), True
+        if self.store.segments.is_remote:
+            examined = replace(examined, prepared=await blobs.staged(self.store.segments, examined.prepared))
         incoming = self._with_copy(incoming, examined)
         if incoming.not_before_us is not None and incoming.account is not None:
             until = incoming.not_before_us

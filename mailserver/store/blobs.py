@@ -6,7 +6,7 @@ Dropping the last reference drops the key, so the bytes left in a segment say no
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -33,6 +33,7 @@ class Prepared:
     sealed_summary: bytes
     size: int
     summary: Summary
+    place: tuple[int, int] | None = None
 
 
 def prepare(seal: Seal, data: bytes) -> Prepared:
@@ -45,6 +46,13 @@ def prepare(seal: Seal, data: bytes) -> Prepared:
     sealed[:_NONCE] = nonce
     cipher.encrypt_into(nonce, data, name, memoryview(sealed)[_NONCE:])
     return Prepared(name, sealed, wrapped, seal.seal(found.pack(), b"summary" + name), len(data), found)
+
+
+async def staged(segments: BlobStorage, prepared: Prepared) -> Prepared:
+    """``prepared``, its bytes durable already where the storage wants them before the transaction."""
+    if not segments.is_remote:
+        return prepared
+    return replace(prepared, place=await segments.stage(prepared.sealed))
 
 
 _ADD_REFS = Statement(
@@ -72,7 +80,7 @@ def put(
     if known is not None:
         return int(known[0])
     number = next_number(conn, 0, "blob")
-    segment, offset = segments.append(prepared.sealed)
+    segment, offset = prepared.place or segments.append(prepared.sealed)
     _ADD_BLOB.run(
         conn,
         blob=number,

@@ -15,8 +15,9 @@ The blobs' own rows say what lives, so there is no counter of waste to be kept o
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -94,9 +95,8 @@ class Compaction:
         self._closed = {number for number in used if self._storage.is_closed(number)}
         writer = self._storage.sibling()
         try:
-            for number in self._chosen(used):
-                if not self._rewrite(number, writer, keep, report):
-                    return report
+            if not self._rewrite(self._chosen(used), writer, keep, report):
+                return report
         finally:
             writer.close()
         self._note_empty(used, known)
@@ -137,27 +137,14 @@ class Compaction:
         chosen = sorted(wasted, key=lambda n: -used[n].waste)
         return chosen + ([n for n in small if n not in chosen] if len(small) > 8 else [])
 
-    def _rewrite(self, number: int, writer: BlobStorage, keep: Callable[[], bool], report: Report) -> bool:
-        """Move the blobs of one segment; False when the lease is lost."""
-        last = -1
-        table = schema.blob
-        while True:
-            if not keep():
-                return False
-            with self._database.reading() as conn:
-                rows = conn.execute(
-                    sa.select(table.c.blob, table.c.offset, table.c.length)
-                    .where(table.c.segment == number, table.c.blob > last)
-                    .order_by(table.c.blob)
-                    .limit(_ROWS)
-                ).all()
-            if not rows:
-                report.rewritten += 1
-                return True
-            moves = []
-            taken = 0
-            for row in rows:
-                last = row.blob
+    def _rewrite(
+        self, numbers: list[int], writer: BlobStorage, keep: Callable[[], bool], report: Report
+    ) -> bool:
+        """Move the blobs of segments, those of small ones together; False when the lease is lost."""
+        moves: list[dict[str, int]] = []
+        taken = 0
+        for number in numbers:
+            for row in self._blobs(number):
                 data = self._storage.read(number, row.offset, row.length)
                 if len(data) != row.length:
                     log.error("blob %d of segment %d can't be read; it stays where it is", row.blob, number)
@@ -165,13 +152,36 @@ class Compaction:
                 segment, offset = writer.append(data)
                 moves.append({"b": row.blob, "s": number, "o": row.offset, "new_s": segment, "new_o": offset})
                 taken += row.length
-                if taken >= self._storage.group_bytes:
-                    break
-            writer.flush()
-            for start in range(0, len(moves), _MOVED_AT_ONCE):
-                part = moves[start : start + _MOVED_AT_ONCE]
-                self._database.write(lambda conn, part=part: _move(conn, part))  # type: ignore[misc]
-            report.moved += taken
+                if taken >= self._storage.group_bytes or len(moves) >= _ROWS:
+                    if not keep():
+                        return False
+                    self._move(writer, moves)
+                    report.moved += taken
+                    moves, taken = [], 0
+            report.rewritten += 1
+        if not keep():
+            return False
+        self._move(writer, moves)
+        report.moved += taken
+        return True
+
+    def _blobs(self, number: int) -> Iterator[Any]:
+        last = -1
+        table = schema.blob
+        query = sa.select(table.c.blob, table.c.offset, table.c.length).order_by(table.c.blob).limit(_ROWS)
+        while True:
+            with self._database.reading() as conn:
+                rows = conn.execute(query.where(table.c.segment == number, table.c.blob > last)).all()
+            if not rows:
+                return
+            last = rows[-1].blob
+            yield from rows
+
+    def _move(self, writer: BlobStorage, moves: list[dict[str, int]]) -> None:
+        writer.flush()
+        for start in range(0, len(moves), _MOVED_AT_ONCE):
+            part = moves[start : start + _MOVED_AT_ONCE]
+            self._database.write(lambda conn, part=part: _move(conn, part))  # type: ignore[misc]
 
     def _note_empty(self, used: dict[int, Use], known: dict[int, int]) -> None:
         young = now_us() - int(UNNAMED_S * 1_000_000)

@@ -169,6 +169,7 @@ class Store:
     async def append(self, ref: Ref, data: bytes, flags: int, internaldate_us: int) -> int:
         """Put a message into one mailbox; returns its UID once it is durable."""
         prepared = await asyncio.to_thread(blobs.prepare, self.seal, data)
+        prepared = await blobs.staged(self.segments, prepared)
 
         def job(conn: sa.Connection) -> int:
             quota.require_in(conn, ref, prepared.size, self.limits)
