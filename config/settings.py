@@ -142,6 +142,13 @@ class Store:
 
 
 @dataclass(frozen=True)
+class Backup:
+    """Backups are encrypted to a key whose private part is never on the server."""
+
+    recipient: str = _key("", "Public key, age1…; `congvan backup key` makes the pair.")
+
+
+@dataclass(frozen=True)
 class Queue:
     """How mail leaves this machine."""
 
@@ -221,6 +228,7 @@ class Settings:
     dns: Dns = field(default_factory=Dns)
     hygiene: Hygiene = field(default_factory=Hygiene)
     store: Store = field(default_factory=Store)
+    backup: Backup = field(default_factory=Backup)
     queue: Queue = field(default_factory=Queue)
     submission: Submission = field(default_factory=Submission)
     filters: Filters = field(default_factory=Filters)

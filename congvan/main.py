@@ -39,6 +39,8 @@ COMMANDS = (
     "dkim",
     "importing",
     "vault",
+    "backup",
+    "restore",
     "verify_data",
     "search",
 )

@@ -251,6 +251,11 @@ def clear(conn: sa.Connection, ref: Ref) -> int:
     return len(chosen)
 
 
+def remove(conn: sa.Connection, ref: Ref, chosen: list[Row]) -> None:
+    """Take rows out for good; their references are the caller's to drop."""
+    _remove(conn, ref, chosen, keep=False)
+
+
 def _chosen(conn: sa.Connection, ref: Ref, uids: Sequence[int]) -> list[Row]:
     wanted = sorted(set(uids))[:SLICE]
     among = set(wanted)

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""After a restore: nothing a client remembers from between the backup and the loss may come true again.
+
+UIDs and modseqs that were given after the backup are skipped over. The log then says that every UID of the gap
+is gone and that every message changed: a client that synchronises (RFC 7162), whatever modseq it remembers,
+forgets what was lost, fetches the flags of the rest, and keeps its cache of bodies. UIDVALIDITY stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import sqlalchemy as sa
+
+from config.clock import now_us
+from config.database import Database
+from mailserver.accounts.schema import counter
+from mailserver.store import messages, schema
+from mailserver.store.blobs import refer
+from mailserver.store.model import Ref, Row
+
+UIDS = 100_000
+MODSEQS = 1_000_000_000
+_NUMBERS = 1_000_000
+
+
+def fence(database: Database) -> int:
+    """Skip numbers in every mailbox and hold the queue; returns the number of mailboxes. Nobody serves yet."""
+    table = schema.mailbox
+    with database.reading() as conn:
+        boxes = [Ref(*row) for row in conn.execute(sa.select(table.c.agency, table.c.mailbox))]
+    for ref in boxes:
+        database.write(lambda conn, ref=ref: _fence(conn, ref))  # type: ignore[misc]
+
+    def rest(conn: sa.Connection) -> None:
+        conn.execute(
+            sa.update(counter)
+            .where(counter.c.kind.in_(["blob", "mailbox", "outbound", "spread"]))
+            .values(next=counter.c.next + _NUMBERS)
+        )
+        # What waited then may have been sent since: a person decides (`congvan queue list`, `retry`).
+        conn.execute(sa.update(schema.outbound).values(state="held", lease_until_us=None))
+        conn.execute(sa.delete(schema.emptied))
+
+    database.write(rest)
+    return len(boxes)
+
+
+def _fence(conn: sa.Connection, ref: Ref) -> None:
+    table = schema.mailbox
+    row = conn.execute(
+        sa.update(table)
+        .where(table.c.agency == ref.agency, table.c.mailbox == ref.mailbox)
+        .values(uidnext=table.c.uidnext + UIDS, highestmodseq=table.c.highestmodseq + MODSEQS)
+        .returning(table.c.uidnext, table.c.highestmodseq)
+    ).one()
+    message = schema.message
+    conn.execute(
+        sa.update(message)
+        .where(message.c.agency == ref.agency, message.c.mailbox == ref.mailbox)
+        .values(modseq=row.highestmodseq)
+    )
+    first_lost = row.uidnext - UIDS
+    messages.log_change(conn, ref, row.highestmodseq, [(first_lost, row.uidnext - 1)], "x")
+    if first_lost > 1:
+        messages.log_change(conn, ref, row.highestmodseq, [(1, first_lost - 1)], "f")
+
+
+def erase(database: Database, names: Iterable[bytes]) -> int:
+    """Remove what was erased after the backup: its messages, its place in the vault, its key."""
+    erased = 0
+    for name in names:
+        with database.reading() as conn:
+            blob = conn.execute(sa.select(schema.blob.c.blob).where(schema.blob.c.name == name)).scalar()
+        if blob is not None:
+            database.write(lambda conn, blob=blob: _erase(conn, blob))  # type: ignore[misc]
+            erased += 1
+    return erased
+
+
+def _erase(conn: sa.Connection, blob: int) -> None:
+    message, vault = schema.message, schema.vault
+    held = conn.execute(sa.select(message).where(message.c.blob == blob)).all()
+    for row in held:
+        one = Row(row.uid, row.flags, row.modseq, row.blob, row.size, row.internaldate_us)
+        messages.remove(conn, Ref(row.agency, row.mailbox), [one])
+    kept = conn.execute(sa.delete(vault).where(vault.c.blob == blob)).rowcount
+    if held or kept:
+        refer(conn, blob, -(len(held) + kept), erased_us=now_us())
