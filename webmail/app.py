@@ -12,13 +12,16 @@ from webmail.bridge import Bridge
 from webmail.frame import Web, is_open, open_to_all
 from webmail.language import COOKIE, current, t
 from webmail.pages.account.views import blueprint as account_pages
+from webmail.pages.admin.views import blueprint as admin_pages
 from webmail.pages.audit.views import blueprint as audit_pages
 from webmail.pages.compose.views import blueprint as compose_pages
 from webmail.pages.devices.views import blueprint as device_pages
 from webmail.pages.directory.views import blueprint as directory_pages
 from webmail.pages.documents.views import blueprint as document_pages
+from webmail.pages.filters.views import blueprint as filter_pages
 from webmail.pages.mail.views import blueprint as mail_pages
 from webmail.pages.registers.views import blueprint as register_pages
+from webmail.pages.scheduled.views import blueprint as scheduled_pages
 from webmail.pages.setup.views import blueprint as setup_pages
 from webmail.pages.verify.views import blueprint as verify_pages
 from webmail.parts import Parts
@@ -49,6 +52,9 @@ ROOMS = (
     document_pages,
     register_pages,
     audit_pages,
+    scheduled_pages,
+    filter_pages,
+    admin_pages,
     verify_pages,
 )
 PUBLIC_ROOMS = (static_files.blueprint, verify_pages)

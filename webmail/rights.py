@@ -3,17 +3,18 @@
 
 from __future__ import annotations
 
-from mailserver.accounts import Account, AccountRef, Accounts
+from mailserver.accounts import Account, AccountRef, Accounts, delegations
 from policy.rights import may, relation
 
 
 def owners(accounts: Accounts, account: Account) -> list[AccountRef]:
-    """Whose mailboxes ``account`` may open: its own, and the registry's for the clerks of an agency."""
+    """Whose mailboxes ``account`` may open: its own, the registry's for a clerk, those delegated to it now."""
     found = [account.ref]
     registry = registry_of(accounts, account)
     if registry is not None:
         found.append(registry)
-    return found
+    found += [one.ref for one in delegations.read_by(accounts, account)]
+    return list(dict.fromkeys(found))
 
 
 def registry_of(accounts: Accounts, account: Account) -> AccountRef | None:

@@ -4,20 +4,29 @@
 from __future__ import annotations
 
 import argparse
+import getpass
+
+import sqlalchemy as sa
 
 from config.clock import iso_local
 from config.refusal import Refused
 from congvan.installation import Installation, find_settings
 from congvan.output import emit
-from mailserver.store import outbound
+from mailserver.store import outbound, submissions
 from mailserver.store.outbound import Outbound
+from policy.ledger.entries import record
 
 _MOST = 5000
+_ACTS = (
+    ("hold", outbound.stop, "keep a row until it is released"),
+    ("release", outbound.release, "let a held row go"),
+    ("expire", outbound.expire, "give a row up: its sender is told, then it goes"),
+)
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add ``queue list|retry|hold``."""
-    noun = subparsers.add_parser("queue", help="outgoing mail: list, retry, hold")
+    """Add ``queue list|show|hold|release|retry|expire``."""
+    noun = subparsers.add_parser("queue", help="outgoing mail: what waits, making it wait or go or come back")
     verbs = noun.add_subparsers(title="commands", metavar="COMMAND", required=True)
     listing = verbs.add_parser("list", help="what waits or is held, with the last answer")
     listing.set_defaults(run=run_list)
@@ -26,10 +35,15 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     retry.add_argument("row", nargs="?", type=int, metavar="ROW")
     retry.add_argument("--all", action="store_true", help="all rows")
     retry.set_defaults(run=run_retry, refuse=retry.error)
-    hold = verbs.add_parser("hold", help="keep a row until it is retried")
-    hold.add_argument("agency", metavar="AGENCY", help="number or code, as `list` shows it")
-    hold.add_argument("row", type=int, metavar="ROW")
-    hold.set_defaults(run=run_hold)
+    for name, act, words in _ACTS:
+        one = verbs.add_parser(name, help=words)
+        one.add_argument("agency", metavar="AGENCY", help="number or code, as `list` shows it")
+        one.add_argument("row", type=int, metavar="ROW")
+        one.set_defaults(run=run_act, act=act, verb=name)
+    show = verbs.add_parser("show", help="one row: envelope, DSN parameters, size, all that was answered")
+    show.add_argument("agency", metavar="AGENCY")
+    show.add_argument("row", type=int, metavar="ROW")
+    show.set_defaults(run=run_show)
 
 
 def run_list(args: argparse.Namespace) -> int:
@@ -38,6 +52,7 @@ def run_list(args: argparse.Namespace) -> int:
     try:
         with parts.database.reading() as conn:
             rows = outbound.listed(conn, parts.seal, _MOST)
+            scheduled = submissions.count(conn)
         items = [_shown(parts, one) for one in rows]
     finally:
         parts.close()
@@ -46,7 +61,11 @@ def run_list(args: argparse.Namespace) -> int:
         f"\n      từ/since {one['created']}, lần tới/next {one['next']}\n      {one['answer']}".rstrip()
         for one in items
     ]
-    emit(args, {"items": items}, "\n".join(lines) or "Hàng đợi trống. / The queue is empty.")
+    emit(
+        args,
+        {"items": items, "scheduled": scheduled},
+        "\n".join(lines) or "Hàng đợi trống. / The queue is empty.",
+    )
     return 0
 
 
@@ -67,16 +86,48 @@ def run_retry(args: argparse.Namespace) -> int:
     return 0
 
 
-def run_hold(args: argparse.Namespace) -> int:
-    """``queue hold AGENCY ROW``."""
+def run_act(args: argparse.Namespace) -> int:
+    """``queue hold|release|expire AGENCY ROW``; each is a ledger entry."""
     parts = Installation(find_settings(args))
     try:
         agency = _agency(parts, args.agency)
-        if not parts.database.write(lambda conn: outbound.stop(conn, agency, args.row)):
+
+        def job(conn: sa.Connection) -> int:
+            done: int = args.act(conn, agency, args.row)
+            if done:
+                by = f"operator {getpass.getuser()}"
+                record(conn, parts.seal, f"queue.{args.verb}", f"{agency}.{args.row}", {"by": by})
+            return done
+
+        if not parts.database.write(job):
             raise _no_row(args)
+        parts.wake.publish("queue")
     finally:
         parts.close()
-    emit(args, {"held": [agency, args.row]}, "Đã giữ lại. / Held.")
+    emit(args, {args.verb: [agency, args.row]}, f"{args.verb}: {agency} {args.row}")
+    return 0
+
+
+def run_show(args: argparse.Namespace) -> int:
+    """``queue show AGENCY ROW``; never what is written in the message."""
+    parts = Installation(find_settings(args))
+    try:
+        agency = _agency(parts, args.agency)
+        with parts.database.reading() as conn:
+            found = outbound.one_row(conn, parts.seal, agency, args.row)
+        if found is None:
+            raise _no_row(args)
+        told = _shown(parts, found) | {
+            "notify": found.notify,
+            "ret": found.ret,
+            "envelope_id": found.envelope_id,
+            "original_recipient": found.original_recipient,
+            "redirected_by": found.redirected_by,
+            "size": len(parts.store.content(found.blob)),
+        }
+    finally:
+        parts.close()
+    emit(args, told, "\n".join(f"{name}: {value}" for name, value in told.items() if value not in ("", None)))
     return 0
 
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mailserver.accounts import Account, AccountRef, Accounts
+from mailserver.accounts import Account, AccountRef, Accounts, delegations
 from mailserver.imap.replies import No
-from mailserver.imap.rights import ALL, joined, standing
+from mailserver.imap.rights import ALL, DEPUTY, joined, standing
 from mailserver.store import Mailbox, Ref, Store
 from mailserver.store.mailboxes import NoSuchMailbox
 from policy.rights import may
@@ -29,14 +29,17 @@ SharedWith = Callable[[Account], Sequence[Account]]
 
 
 def registry_of_clerk(accounts: Accounts) -> SharedWith:
-    """The usual rule: who may read the own agency's registry mailbox by role, others none."""
+    """The usual rule: who may read the own agency's registry mailbox by role; a deputy what is delegated now."""
 
     def shared(account: Account) -> Sequence[Account]:
+        lent = delegations.read_by(accounts, account)
         if not may(account.role, "registry.read", "same-agency"):
-            return ()
+            return lent
         home = accounts.agency(account.agency_code)
         registry = accounts.by_ref(home.registry) if home is not None else None
-        return (registry,) if registry is not None and registry.ref != account.ref else ()
+        if registry is None or registry.ref == account.ref:
+            return lent
+        return [registry, *(one for one in lent if one != registry)]
 
     return shared
 
@@ -82,7 +85,7 @@ class Names:
         if owner is None or owner.ref == self._account.ref or (owner.role == "registry") != (first == SHARED):
             raise NoSuchMailbox
         inner = inner or INBOX
-        base = standing(self._account, owner) if owner in self._shared(self._account) else ""
+        base = self._base(owner)
         granted = self._granted(owner.ref)
         ref = self._store.find(owner.ref, inner)
         if ref is not None:
@@ -93,6 +96,14 @@ class Names:
         if "l" not in rights and "r" not in rights:
             raise NoSuchMailbox
         return Place(owner, inner, True, ref, rights)
+
+    def _base(self, owner: Account) -> str:
+        """The rights without a grant: by role, or as a deputy for now."""
+        if owner not in self._shared(self._account):
+            return ""
+        return standing(self._account, owner) or (
+            DEPUTY if may(self._account.role, "mail.read.own", "deputy") else ""
+        )
 
     def _granted(self, owner: AccountRef) -> dict[Ref, str]:
         found: dict[Ref, str] = {}
@@ -120,7 +131,7 @@ class Names:
         if owner == self._account.ref:
             return ALL
         account = self._accounts.by_ref(owner)
-        base = standing(self._account, account) if account in self._shared(self._account) and account else ""
+        base = self._base(account) if account is not None else ""
         return joined(base, self._granted(owner).get(mailbox, ""))
 
     def ref(self, name: str, right: str = "r") -> Ref:
@@ -141,8 +152,8 @@ class Names:
     def has_shared(self) -> tuple[bool, bool]:
         """Whether there are mailboxes under ``Users`` and under ``Shared``."""
         owners = [self._accounts.by_ref(one.owner) for one in self._store.granted_to(self._account.ref)]
-        roles = {one.role for one in owners if one is not None}
-        return bool(roles - {"registry"}), "registry" in roles or bool(self._shared(self._account))
+        roles = {one.role for one in (*owners, *self._shared(self._account)) if one is not None}
+        return bool(roles - {"registry"}), "registry" in roles
 
     def all(self) -> list[Named]:
         """Every name, INBOX first, names that only have children included."""
@@ -168,7 +179,7 @@ class Names:
         return out
 
     def _of_others(self, owner: Account, granted: dict[Ref, str]) -> list[Named]:
-        base = standing(self._account, owner) if owner in self._shared(self._account) else ""
+        base = self._base(owner)
         prefix = f"{SHARED if owner.role == 'registry' else USERS}{SEPARATOR}{owner.address}"
         found = []
         for one in self._store.mailboxes(owner.ref):

@@ -10,6 +10,8 @@ from policy.rights import may, relation
 
 ALL = "lrswipkxtea"
 """look up, read, keep \\Seen, write flags, insert, post, make below, delete, \\Deleted, expunge, administer"""
+DEPUTY = "lrsw"
+"""A deputy during an absence reads, marks as read and flags; nothing is moved or deleted for somebody else."""
 _WRITING = "wipkxte"
 _OBSOLETE = {"c": "kx", "d": "te"}
 """RFC 4314 §2.1.1: what the rights of RFC 2086 stand for."""

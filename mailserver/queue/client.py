@@ -8,6 +8,7 @@ step has its time limit.
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import re
 import ssl
@@ -149,6 +150,8 @@ class SmtpClient:
                     await client._start_tls(server, route)
                 elif route.tls == "verified":
                     raise Broken(f"{route.name} offers no TLS, and the route demands it")
+                if route.user:
+                    await client._sign_in(route)
         except BaseException:
             writer.transport.abort()
             raise
@@ -172,12 +175,29 @@ class SmtpClient:
             return
         if self._reader._buffer:  # type: ignore[attr-defined]
             raise Broken(f"{route.name} sent something between STARTTLS and TLS")
-        context = ssl.create_default_context()
+        context = ssl.create_default_context(cafile=route.ca_file or None)
         if route.tls != "verified":
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         await self._writer.start_tls(context, server_hostname=server.host, ssl_handshake_timeout=_CONNECT_S)
         await self._ehlo()
+
+    async def _sign_in(self, route: Route) -> None:
+        """AUTH PLAIN or LOGIN (RFC 4954), over verified TLS only; a refusal is for the operator, so it is retried."""
+        if self._writer.get_extra_info("ssl_object") is None or route.tls != "verified":
+            raise Broken(f"{route.name}: no password goes over a connection that is not verified")
+        offered = self.offers.get("AUTH", "").upper().split()
+        if "PLAIN" in offered:
+            answer = await self._ask(f"AUTH PLAIN {_base64(f'{chr(0)}{route.user}{chr(0)}{route.password}')}")
+        elif "LOGIN" in offered:
+            answer = await self._ask("AUTH LOGIN")
+            for word in (route.user, route.password):
+                if answer.code == 334:
+                    answer = await self._ask(_base64(word))
+        else:
+            raise Broken(f"{route.name} offers no AUTH PLAIN or LOGIN")
+        if not answer.good:
+            raise Broken(f"{route.name} refuses our sign-in: {answer.code} {answer.text}")
 
     async def send(self, letter: Letter) -> list[Answer]:
         """One transaction; the answer for each recipient, in order. Raises `Broken`, then the client is used up."""
@@ -290,6 +310,10 @@ class SmtpClient:
                 lines.append(line)
                 if line[3:4] != "-":
                     return lines
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode("ascii")
 
 
 def _plain(letter: Letter) -> bool:

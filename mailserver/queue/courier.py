@@ -127,7 +127,10 @@ class Courier:
         rows = [one for one in leased if (one.agency, one.row) not in self._in_flight]
         for one in rows:
             self._in_flight[one.agency, one.row] = one
-        homeless = self._sort(rows, routes)
+        ending = [one for one in rows if one.state == "expiring"]
+        for one in ending:
+            self._start(self._expire(one))
+        homeless = self._sort([one for one in rows if one.state != "expiring"], routes)
         if homeless:
             self._start(self._hold(homeless) if self._exchangers is None else self._find(homeless))
 
@@ -341,6 +344,15 @@ class Courier:
         except BaseException:
             fresh.abort()
             raise
+
+    async def _expire(self, one: Outbound) -> None:
+        """An operator gave the row up."""
+        try:
+            await _to_the_end(self._settling.expire(one))
+        except Refused as problem:
+            log.warning("row %d.%d is not given up: %s", one.agency, one.row, problem)
+        finally:
+            self._done([one])
 
     async def _hold(self, rows: list[Outbound], why: str | None = None) -> None:
         try:

@@ -181,14 +181,15 @@ class Settling:
             await self._tell("failed", Route("", 0), message, pairs)
         await self._delivery.release(one, skip=[recipient.address for recipient, _ in lost])
 
-    async def expire(self, rows: Sequence[Outbound], why: str) -> int:
-        """An operator ends rows: each sender is told, then the row goes; returns how many went."""
-        done = 0
-        for row in rows:
+    async def expire(self, row: Outbound) -> None:
+        """An operator gave a row up: its sender is told, then it goes."""
+        why = "5.4.7 Quản trị hệ thống ngừng gửi thư này / the system officer ended this message"
+        try:
             message = await asyncio.to_thread(self._store.content, row.blob)
-            await self._give_up(Route("", 0), message, [(row, Answer(554, f"5.4.7 {why}"))])
-            done += 1
-        return done
+        except (LookupError, Refused) as problem:
+            await self.hold([row], f"Không đọc được thư / the message can't be read: {problem}")
+            return
+        await self._give_up(Route("", 0), message, [(row, Answer(554, why))])
 
     # --- notices
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """Outbound rows: one for each recipient elsewhere, with leases; the queue carries them (DESIGN 4.7).
 
-A row is ``waiting`` until it is delivered (then it goes) or given up; ``held`` rows wait for an operator.
+A row is ``waiting`` until it is delivered (then it goes) or given up; ``held`` rows wait for an operator;
+``expiring`` ones an operator gave up: the courier tells their senders and takes them away.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from mailserver.accounts.model import domain_of
 from mailserver.accounts.schema import next_number
 from mailserver.store import schema
 from mailserver.store.blobs import refer
+
+_LIVE = ("waiting", "expiring")
+"""States in which the courier takes a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,7 @@ def lease_due(conn: sa.Connection, seal: Seal, limit: int, seconds: float) -> li
     query = (
         sa.select(table)
         .where(
-            table.c.state == "waiting",
+            table.c.state.in_(_LIVE),
             table.c.next_us <= now,
             sa.or_(table.c.lease_until_us.is_(None), table.c.lease_until_us < now),
         )
@@ -120,7 +124,7 @@ def next_due_us(conn: sa.Connection) -> int | None:
     table = schema.outbound
     free = sa.func.coalesce(table.c.lease_until_us, 0)
     due = sa.case((free > table.c.next_us, free), else_=table.c.next_us)
-    found = conn.execute(sa.select(sa.func.min(due)).where(table.c.state == "waiting")).scalar()
+    found = conn.execute(sa.select(sa.func.min(due)).where(table.c.state.in_(_LIVE))).scalar()
     return None if found is None else int(found)
 
 
@@ -151,17 +155,49 @@ def retry(conn: sa.Connection, agency: int | None = None, row: int | None = None
     return int(conn.execute(query).rowcount)
 
 
-def stop(conn: sa.Connection, agency: int, row: int) -> bool:
-    """Hold a waiting row by hand; False when there is none."""
+def release(conn: sa.Connection, agency: int, row: int) -> int:
+    """Make a held row due now; how many (0 or 1)."""
+    table = schema.outbound
+    here = sa.and_(table.c.agency == agency, table.c.row == row, table.c.state == "held")
+    now = {"state": "waiting", "next_us": now_us(), "lease_until_us": None}
+    return int(conn.execute(sa.update(table).where(here).values(**now)).rowcount)
+
+
+def stop(conn: sa.Connection, agency: int, row: int) -> int:
+    """Hold a waiting row by hand; how many (0 or 1)."""
     table = schema.outbound
     query = sa.update(table).where(table.c.agency == agency, table.c.row == row).values(state="held")
-    return bool(conn.execute(query).rowcount)
+    return int(conn.execute(query).rowcount)
 
 
-def listed(conn: sa.Connection, seal: Seal, limit: int = 500) -> list[Outbound]:
-    """The rows of the queue, oldest first."""
-    rows = conn.execute(sa.select(schema.outbound).order_by(schema.outbound.c.created_us).limit(limit))
+def expire(conn: sa.Connection, agency: int, row: int) -> int:
+    """Give a row up: the courier tells its sender, then takes it away; how many (0 or 1)."""
+    table = schema.outbound
+    query = sa.update(table).where(table.c.agency == agency, table.c.row == row)
+    return int(conn.execute(query.values(state="expiring", next_us=now_us())).rowcount)
+
+
+def listed(conn: sa.Connection, seal: Seal, limit: int = 500, state: str | None = None) -> list[Outbound]:
+    """The rows of the queue (of one state), oldest first."""
+    table = schema.outbound
+    query = sa.select(table).order_by(table.c.created_us).limit(limit)
+    rows = conn.execute(query if state is None else query.where(table.c.state == state))
     return [_read(seal, row) for row in rows]
+
+
+def one_row(conn: sa.Connection, seal: Seal, agency: int, row: int) -> Outbound | None:
+    """One row; None when it is not there."""
+    table = schema.outbound
+    found = conn.execute(sa.select(table).where(table.c.agency == agency, table.c.row == row)).first()
+    return None if found is None else _read(seal, found)
+
+
+def counts(conn: sa.Connection) -> dict[str, int]:
+    """How many rows are in each state."""
+    state = schema.outbound.c.state
+    return {
+        row.state: row.n for row in conn.execute(sa.select(state, sa.func.count().label("n")).group_by(state))
+    }
 
 
 def _set(conn: sa.Connection, seal: Seal, one: Outbound, values: dict[str, object], answer: str) -> None:

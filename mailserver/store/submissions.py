@@ -79,6 +79,11 @@ def next_release_us(conn: sa.Connection) -> int | None:
     return None if found is None else int(found)
 
 
+def count(conn: sa.Connection) -> int:
+    """How many are held."""
+    return int(conn.execute(sa.select(sa.func.count()).select_from(schema.submission)).scalar() or 0)
+
+
 def of_account(conn: sa.Connection, seal: Seal, account: AccountRef) -> list[Submission]:
     """What an account has held, soonest first."""
     table = schema.submission

@@ -18,7 +18,7 @@ from jinja2.bccache import Bucket, BytecodeCache
 from werkzeug.test import TestResponse
 
 from config.settings import Installation as Who
-from config.settings import Settings
+from config.settings import Settings, Submission
 from mailserver.accounts import Account, passwords
 from mailserver.accounts.changes import add_credential
 from mailserver.delivery import Delivery
@@ -150,6 +150,7 @@ def site(small_province: Province, bridge: Bridge, tmp_path: Path) -> Site:
         base=tmp_path,
         file=tmp_path / "province.toml",
         installation=Who(name="tỉnh Cà Mau", tls_name="mail.camau.example", demo=True),
+        submission=Submission(undo_seconds=0),
     )
     parts = make_parts(small_province, settings)
     app = create_app(parts, bridge)

@@ -77,6 +77,7 @@ class Writing:
     kept: tuple[Kept, ...] = ()
     answered: Answered | None = None
     draft: int | None = None
+    later: str = ""
     sign: bool = False
     """Signed as the agency, when it goes from the registry."""
     errors: dict[str, str] = field(default_factory=dict)
@@ -101,6 +102,7 @@ def written() -> Writing:
         kept=tuple(kept(one) for one in form.getlist("kept")[:_FILES]),
         answered=answered(form.get("answered", "")),
         sign=form.get("sign") == "1",
+        later=one_line(form.get("later", ""))[:40],
         draft=int(draft) if draft.isascii() and draft.isdigit() and len(draft) <= 10 else None,
     )
 

@@ -42,6 +42,8 @@ class Content:
     body: str
     files: Sequence[Upload]
     thread: Thread | None = None
+    real_sender: tuple[str, str] | None = None
+    """Who writes on behalf of ``sender``."""
 
 
 def built(content: Content, host: str) -> bytes:
@@ -51,6 +53,8 @@ def built(content: Content, host: str) -> bytes:
         f"Received: by {host} (web) with HTTP;\r\n\t{format_datetime(now)}\r\n".encode("ascii"),
         address_field("From", [_person(content.sender)]),
     ]
+    if content.real_sender is not None:
+        head.append(address_field("Sender", [_person(content.real_sender)]))
     if content.to:
         head.append(address_field("To", map(_person, content.to)))
     if content.cc:

@@ -99,7 +99,7 @@ def kept_names(writing: Writing) -> list[tuple[str, str, int]]:
 
 
 def _own_side(summary: Summary, own: list[str], letter: Letter) -> str:
-    if letter.place.shared and len(own) > 1:
+    if letter.place.shared and not letter.place.lent_by and len(own) > 1:
         return own[1]
     meant = [one.address.lower() for one in (*summary.to, *summary.cc)]
     return next((one for one in own if one in meant), own[0])

@@ -13,7 +13,7 @@ from config.clock import now_us
 from config.refusal import Refused
 from exchange.documents.packing import signing_chain
 from exchange.sealing.secure_mail import sign_mail
-from mailserver.delivery import Incoming, Outcome, Recipient
+from mailserver.delivery import Incoming, Outcome, Recipient, lent_addresses
 from mailserver.facts import mail_facts
 from mailserver.message import scan
 from mailserver.store import ANSWERED, DRAFT, SEEN, Ref
@@ -24,6 +24,7 @@ from webmail.pages.compose.forms import Upload, Writing
 from webmail.pages.compose.message import Content, built
 from webmail.pages.mail.places import Place, place_called, sibling
 from webmail.pages.mail.queries import may_send_as, place, places
+from webmail.pages.scheduled import forms as when
 
 _SPEAKING = ("warn", "hold", "block")
 
@@ -61,7 +62,8 @@ def prepare(writing: Writing) -> Ready:
     sender = writing.sender if writing.sender in own else own[0]
     to, cc = forms.recipients(writing.to), forms.recipients(writing.cc)
     accounts = frame.parts().accounts
-    known = accounts.by_address(sender)
+    known, account = accounts.by_address(sender), frame.account()
+    behalf = lent_addresses(accounts, account).get(sender) == "behalf"
     uploads = (*(queries.kept_file(one) for one in writing.kept), *writing.files)
     content = Content(
         sender=(known.name if known is not None else "", sender),
@@ -71,6 +73,7 @@ def prepare(writing: Writing) -> Ready:
         body=writing.body,
         files=uploads,
         thread=queries.thread(writing.answered),
+        real_sender=(account.name, account.address) if behalf else None,
     )
     data = built(content, frame.parts().settings.installation.tls_name)
     addresses = tuple(dict.fromkeys(address for _, address in (*to, *cc)))
@@ -78,8 +81,12 @@ def prepare(writing: Writing) -> Ready:
 
 
 def send(writing: Writing, ready: Ready) -> Outcome:
-    """Put the letter through the door. Raises `AsksReason`, `Stopped`, `Refused`."""
+    """Put the letter through the door; it waits there to be taken back. Raises `AsksReason`, `Stopped`, `Refused`."""
     parts, account = frame.parts(), frame.account()
+    wanted = parts.settings.submission
+    until = when.moment(writing.later, wanted.later_days)
+    if until is None and wanted.undo_seconds > 0:
+        until = now_us() + wanted.undo_seconds * 1_000_000
     decision = _judged(ready, writing.reason)
     speaking = tuple(one for one in decision.findings if one.severity in _SPEAKING)
     if speaking and not writing.reason and (decision.passes or _judged(ready, "?").passes):
@@ -92,6 +99,7 @@ def send(writing: Writing, ready: Ready) -> Outcome:
         account=account,
         reason=writing.reason or None,
         sent_copy=_sent_of(ready.sender),
+        not_before_us=until,
     )
     try:
         outcome = frame.wait(parts.delivery.deliver(incoming))
@@ -141,9 +149,14 @@ def _judged(ready: Ready, reason: str) -> Decision:
 
 
 def _sent_of(sender: str) -> Ref:
+    """Where the copy goes: a letter in another's name leaves it with that mailbox."""
+    parts = frame.parts()
+    owner = parts.accounts.by_address(sender)
+    if sender != frame.account().address and owner is not None:
+        found = parts.store.find_use(owner.ref, "\\Sent")
+        if found is not None:
+            return found
     inbox: Place = place_called(places(), "inbox")
-    if sender != frame.account().address:
-        inbox = place_called(places(), "registry")
     return sibling(places(), inbox, "sent").box.ref
 
 

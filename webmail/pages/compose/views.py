@@ -9,6 +9,7 @@ from flask import Blueprint, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from config.refusal import Refused, Unavailable
+from mailserver.delivery import Outcome
 from policy.judge import Finding
 from webmail import frame, toast
 from webmail.errors import status_of
@@ -28,6 +29,7 @@ _BESIDE = {
     "too-many-recipients": "to",
     "message-too-large": "files",
     "not-your-address": "from",
+    "bad-date": "later",
 }
 
 
@@ -70,11 +72,24 @@ def send() -> AnyResponse:
         )
         shown = again.with_error(_BESIDE.get(refusal.code, "form"), refusal.text(current()))
         return _form(shown, status=max(422, status_of(refusal)) if ready is None else 422)
-    toast.leave("compose.sent", n=len(outcome.local) + outcome.spread + outcome.queued)
+    _say(outcome, writing)
     back = writing.answered
     if back is not None:
         return redirect(url_for("mail.read", mailbox=back.mailbox, uid=back.uid))
     return redirect(url_for("mail.show", mailbox="inbox"))
+
+
+def _say(outcome: Outcome, writing: Writing) -> None:
+    """What became of the letter; one that waits can be taken back."""
+    if outcome.held is None:
+        toast.leave("compose.sent", n=len(outcome.local) + outcome.spread + outcome.queued)
+        return
+    undo, fields = url_for("scheduled.cancel"), [("number", str(outcome.held))]
+    if writing.later:
+        toast.leave("compose.scheduled", undo=undo, fields=fields, at=writing.later)
+    else:
+        seconds = frame.parts().settings.submission.undo_seconds
+        toast.leave("compose.held", undo=undo, fields=fields, seconds=seconds)
 
 
 def _kept(writing: Writing, ready: Ready) -> Writing:

@@ -34,13 +34,14 @@ class NoSuchPlace(Refused):
 class Place:
     """A mailbox as this person meets it. ``kind``: inbox, sent, drafts, trash, junk, archive or "" (own name).
 
-    ``shared`` marks a mailbox of the agency's registry.
+    ``shared`` marks a mailbox of the agency's registry, or of somebody who delegated it: ``lent_by`` is the name.
     """
 
     slug: str
     kind: str
     shared: bool
     box: Mailbox
+    lent_by: str = ""
 
     @property
     def place(self) -> str:
@@ -52,12 +53,13 @@ class Place:
         """The catalogue's key of its name; "" when it has a name of its own."""
         if not self.kind:
             return ""
-        return f"mail.registry-{self.kind}" if self.shared else f"mail.{self.kind}"
+        return f"mail.registry-{self.kind}" if self.shared and not self.lent_by else f"mail.{self.kind}"
 
 
 def places_of(parts: Parts, account: Account) -> list[Place]:
     """All mailboxes ``account`` may open: its own first, then the registry's. Makes a new account's first ones."""
     found: list[Place] = []
+    registry = rights.registry_of(parts.accounts, account)
     for owner in rights.owners(parts.accounts, account):
         boxes = parts.store.mailboxes(owner)
         if not boxes:
@@ -65,8 +67,9 @@ def places_of(parts: Parts, account: Account) -> list[Place]:
                 lambda conn, owner=owner: mailboxes.create_standard(conn, parts.seal, owner)  # type: ignore[misc]
             )
             boxes = parts.store.mailboxes(owner)
-        shared = owner != account.ref
-        found += [_place(one, shared) for one in boxes]
+        whose = parts.accounts.by_ref(owner) if owner != account.ref else None
+        lent = whose.name if whose is not None and owner != registry else ""
+        found += [_place(one, owner != account.ref, lent) for one in boxes]
     return found
 
 
@@ -86,10 +89,10 @@ def sibling(places: list[Place], of: Place, kind: str) -> Place:
     raise NoSuchPlace
 
 
-def _place(box: Mailbox, shared: bool) -> Place:
+def _place(box: Mailbox, shared: bool, lent_by: str) -> Place:
     kind = "inbox" if box.name == INBOX else _USES.get(box.special_use or "", "")
-    if not kind:
-        return Place(f"{box.ref.agency}.{box.ref.mailbox}", "", shared, box)
+    if not kind or lent_by:
+        return Place(f"{box.ref.agency}.{box.ref.mailbox}", kind, shared, box, lent_by)
     if not shared:
         return Place(kind, kind, False, box)
     return Place("registry" if kind == "inbox" else f"registry-{kind}", kind, True, box)

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from flask import g
 
 from mailserver.accounts import Account
+from mailserver.delivery import own_addresses
 from mailserver.hygiene import Verdict
 from mailserver.message import Address, Summary, fold_line
 from mailserver.store import ANSWERED, DRAFT, FLAGGED, SEEN, Row
-from webmail import frame, rights, shown
+from webmail import frame, shown
 from webmail.errors import NotThere
 from webmail.language import t
 from webmail.pages.mail.places import Place, place_called, places_of
@@ -100,7 +101,8 @@ def place(slug: str) -> Place:
 
 def title(of: Place) -> str:
     """Its name for people."""
-    return t(of.title_key) if of.title_key else of.box.name
+    name = t(of.title_key) if of.title_key else of.box.name
+    return f"{name} – {of.lent_by}" if of.lent_by else name
 
 
 def letter(of: Place, uid: int) -> Letter:
@@ -253,10 +255,4 @@ def _grouped(lines: list[Line], older: int | None, cut: bool) -> Listing:
 
 def may_send_as(account: Account) -> list[str]:
     """The addresses ``account`` may write from, its own first."""
-    parts = frame.parts()
-    found = [account.address]
-    registry = rights.registry_of(parts.accounts, account)
-    known = parts.accounts.by_ref(registry) if registry is not None else None
-    if known is not None:
-        found.append(known.address)
-    return found
+    return own_addresses(frame.parts().accounts, account)

@@ -103,7 +103,7 @@ def _read(letter: Letter, data: bytes) -> ReadMail:
 
 def _openers(letter: Letter) -> list[Opener]:
     """The agency's key for its registry mailbox; people's keys are not with the server."""
-    if not letter.place.shared:
+    if not letter.place.shared or letter.place.lent_by:
         return []
     exchange, account = frame.parts().exchange, frame.account()
     certificate = exchange.trust.encryption_certificate_of_agency(account.agency_code)

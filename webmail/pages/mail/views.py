@@ -24,6 +24,7 @@ from webmail.pages.mail.forms import Act
 from webmail.pages.mail.places import Place, sibling
 from webmail.pages.mail.queries import Letter
 from webmail.pages.mail.secured import secured, told
+from webmail.pages.scheduled.queries import held
 
 blueprint = Blueprint("mail", __name__)
 
@@ -57,6 +58,11 @@ def section(account: Account) -> navigation.Section:
         )
         href = url_for("mail.show", mailbox=one.slug)
         links.append(navigation.Link(one.place, href, queries.title(one), count))
+    waiting = len(held())
+    if waiting:
+        links.append(
+            navigation.Link("mail.scheduled", url_for("scheduled.show"), t("scheduled.title"), waiting)
+        )
     unseen = next(one.count for one in links if one.place == "mail.inbox")
     href = url_for("mail.show", mailbox="inbox")
     return navigation.Section("mail", href, t("nav.mail"), "mail", unseen, t("nav.new"), links=tuple(links))
