@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from config.settings import Installation as Who
+from config.settings import Submission
 from mailserver.accounts import passwords
 from mailserver.accounts.changes import NewAccount, add_account
 from mailserver.store import mailboxes
@@ -58,6 +59,7 @@ def documents(small_province: Province, bridge: Bridge, tmp_path: Path) -> Itera
         settings = dataclasses.replace(
             made.exchange.settings,
             installation=Who(name="tỉnh Cà Mau", tls_name="mail.camau.example", demo=True),
+            submission=Submission(undo_seconds=0),
         )
         parts = make_parts(small_province, settings)
         parts.exchange = made.exchange
