@@ -73,5 +73,6 @@ bench-memory: install ## DIR=…: memory of the mail process while 64 connection
 	$(BIN)/python -m tests.bench.memory $(DIR)
 
 .PHONY: fuzz
-fuzz: install-dev ## SECONDS_OF_FUZZ=600: coverage-guided fuzzing of the message scanner; what it finds stays in CORPUS=
+fuzz: install-dev ## SECONDS_OF_FUZZ=600: coverage-guided fuzzing of IMAP in every state and of the message scanner; what it finds stays in CORPUS=
+	$(BIN)/python -m tests.mailserver.imap.fuzz -max_total_time=$(or $(SECONDS_OF_FUZZ),600) $(or $(CORPUS),/tmp/congvan-fuzz)-imap
 	$(BIN)/python -m tests.mailserver.message.fuzz -max_total_time=$(or $(SECONDS_OF_FUZZ),600) $(or $(CORPUS),/tmp/congvan-fuzz)

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,10 +102,15 @@ def _database(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iter
     made.close()
 
 
+def fixed_seal() -> Seal:
+    """Fixed keys, the same in every process of a test."""
+    return Seal({1: b"k" * 32}, b"d" * 32)
+
+
 @pytest.fixture
 def seal() -> Seal:
     """Fixed keys."""
-    return Seal({1: b"k" * 32}, b"d" * 32)
+    return fixed_seal()
 
 
 @dataclass
@@ -141,6 +147,15 @@ def province(database: Database, seal: Seal, tmp_path: Path) -> Iterator[Provinc
 def small_province(sqlite_database: Database, seal: Seal, tmp_path: Path) -> Iterator[Province]:
     """A small province on SQLite only, for tests in which the engine makes no difference."""
     yield from _province(sqlite_database, seal, tmp_path)
+
+
+@contextmanager
+def one_province(folder: Path) -> Iterator[Province]:
+    """A small province on SQLite, outside pytest."""
+    database = Database(f"sqlite:///{folder}/congvan.db", folder / "write.lock")
+    database.write(lambda conn: metadata.create_all(conn))
+    yield from _province(database, fixed_seal(), folder)
+    database.close()
 
 
 def _province(database: Database, seal: Seal, tmp_path: Path) -> Iterator[Province]:

@@ -4,6 +4,7 @@ set -eu
 declare -A of=(
   [mutt]=mutt [age]=age [strace]=strace [mbsync]=isync [swaks]=swaks [xmlsec1]=xmlsec1 [pdfsig]=poppler-utils
   [opendkim]=opendkim [clamd]=clamav-daemon [chromium]=chromium [openssl]=openssl [setpriv]=util-linux [softhsm2-util]=softhsm2 [postfix]=postfix
+  [neomutt]=neomutt [javac]=default-jdk-headless
 )
 missing=()
 for program in "${!of[@]}"; do
@@ -14,6 +15,7 @@ if ! command -v initdb >/dev/null && ! ls /usr/lib/postgresql/*/bin/initdb >/dev
 fi
 exim=/opt/exim-peer
 [ ${#missing[@]} -eq 0 ] && [ -x $exim/usr/sbin/exim4 ] && exit 0
+  [neomutt]=neomutt [javac]=default-jdk-headless
 if [ "$(id -u)" -ne 0 ]; then
   [ ${#missing[@]} -eq 0 ] && exit 0  # the tests with Exim are left out
   echo "These Debian packages are missing: ${missing[*]}" >&2

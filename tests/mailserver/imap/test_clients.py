@@ -178,3 +178,108 @@ def test_mutt(served: Served, password: str, tmp_path: Path) -> None:
     assert drafts is not None
     found = [served.store.summary(row.blob).subject for row in served.store.uid_map(drafts)]
     assert found == ["thư 2"], screen
+
+
+def test_javamail(served: Served, password: str, tmp_path: Path) -> None:
+    """JavaMail (as many Java programs embed it), over STARTTLS and COMPRESS=DEFLATE."""
+    served.fill(3)
+    classes = "/usr/share/java/javax.mail.jar"
+    store = tmp_path / "trust.p12"
+    subprocess.run(
+        [
+            "keytool",
+            "-importcert",
+            "-noprompt",
+            "-alias",
+            "ca",
+            "-file",
+            str(served.ca),
+            "-keystore",
+            str(store),
+            "-storetype",
+            "PKCS12",
+            "-storepass",
+            "changeit",
+        ],
+        check=True,
+        capture_output=True,
+    )
+    source = Path(__file__).parent / "java" / "Reader.java"
+    built = subprocess.run(
+        ["javac", "-encoding", "UTF-8", "-cp", classes, "-d", str(tmp_path), str(source)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert built.returncode == 0, built.stderr
+    address = served.person("cv1").address
+    done = subprocess.run(
+        [
+            "java",
+            "-Xshare:auto",
+            "-XX:TieredStopAtLevel=1",
+            "-Dfile.encoding=UTF-8",
+            f"-Djavax.net.ssl.trustStore={store}",
+            "-Djavax.net.ssl.trustStorePassword=changeit",
+            "-cp",
+            f"{classes}:{tmp_path}",
+            "Reader",
+            str(served.port),
+            address,
+            password,
+            "true",
+        ],
+        capture_output=True,
+        timeout=90,
+        check=False,
+    )
+    lines = done.stdout.decode().splitlines()
+    assert done.returncode == 0, done.stderr.decode()
+    assert "folder Đã gửi" in lines
+    assert [one for one in lines if one.startswith("message")] == [
+        f"message {number} thư {number} text/plain; charset=utf-8" for number in (1, 2, 3)
+    ]
+    assert "body Kính gửi các đơn vị." in lines
+    assert "left 2" in lines
+    rows = served.store.uid_map(served.inbox())
+    assert [(row.uid, row.flags & 4) for row in rows] == [(2, 4), (4, 0)]
+    assert served.store.summary(rows[1].blob).subject == "từ Java"
+
+
+def test_neomutt(served: Served, password: str, tmp_path: Path) -> None:
+    """neomutt in batch, with QRESYNC, COMPRESS and IDLE on: twice, the second time from its cache."""
+    served.fill(3)
+    address = served.person("cv1").address
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    settings = tmp_path / "neomuttrc"
+
+    def run(keys: str) -> str:
+        settings.write_text(
+            f'set imap_user="{address}"\nset imap_pass="{password}"\n'
+            f'set folder="imaps://localhost:{served.tls_port}/"\nset certificate_file="{served.ca}"\n'
+            f'set ssl_ca_certificates_file="{served.ca}"\nset ssl_usesystemcerts=no\nset spoolfile="+INBOX"\n'
+            f'set header_cache="{cache}"\nset imap_qresync=yes\nset imap_condstore=yes\nset imap_deflate=yes\n'
+            "set imap_idle=yes\nset confirmappend=no\nset confirmcreate=no\nset delete=yes\nset move=no\nset quit=yes\n"
+            'set sort=mailbox-order\nset charset="utf-8"\nset wait_key=no\nset resolve=no\nset mark_old=no\n'
+            f'push "{keys}"\n'
+        )
+        done = subprocess.run(
+            ["script", "-qec", f"neomutt -n -F {settings}", "/dev/null"],
+            capture_output=True,
+            timeout=60,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            env={"HOME": str(tmp_path), "TERM": "xterm", "LANG": "C.UTF-8", "PATH": "/usr/bin:/bin"},
+        )
+        return done.stdout.decode("utf-8", "replace")[-3000:]
+
+    screen = run("<first-entry><flag-message><last-entry><delete-message><sync-mailbox><exit>")
+    rows = served.store.uid_map(served.inbox())
+    assert [(row.uid, row.flags & 4) for row in rows] == [(1, 4), (2, 0)], screen
+    served.put(message("thư mới"))
+    served.run(served.store.set_flags(served.inbox(), [2], "add", 8))
+    served.run(served.store.expunge(served.inbox()))
+    screen = run("<last-entry><flag-message><sync-mailbox><exit>")
+    rows = served.store.uid_map(served.inbox())
+    assert [(row.uid, row.flags & 4) for row in rows] == [(1, 4), (4, 4)], screen
