@@ -13,9 +13,9 @@ done
 if ! command -v initdb >/dev/null && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
   missing+=(postgresql)
 fi
+[ -e /usr/share/java/javax.mail.jar ] || missing+=(libmail-java)
 exim=/opt/exim-peer
 [ ${#missing[@]} -eq 0 ] && [ -x $exim/usr/sbin/exim4 ] && exit 0
-  [neomutt]=neomutt [javac]=default-jdk-headless
 if [ "$(id -u)" -ne 0 ]; then
   [ ${#missing[@]} -eq 0 ] && exit 0  # the tests with Exim are left out
   echo "These Debian packages are missing: ${missing[*]}" >&2
