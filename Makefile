@@ -76,3 +76,11 @@ bench-memory: install ## DIR=…: memory of the mail process while 64 connection
 fuzz: install-dev ## SECONDS_OF_FUZZ=600: coverage-guided fuzzing of IMAP in every state and of the message scanner; what it finds stays in CORPUS=
 	$(BIN)/python -m tests.mailserver.imap.fuzz -max_total_time=$(or $(SECONDS_OF_FUZZ),600) $(or $(CORPUS),/tmp/congvan-fuzz)-imap
 	$(BIN)/python -m tests.mailserver.message.fuzz -max_total_time=$(or $(SECONDS_OF_FUZZ),600) $(or $(CORPUS),/tmp/congvan-fuzz)
+
+.PHONY: crash test-cluster
+
+crash: debian install-dev ## long: hundreds of kill -9 under load and at each step of delivery, spreading, compaction, purging
+	CONGVAN_CRASH_KILLS=100 CONGVAN_CRASH_STEPS=40 $(BIN)/python -m pytest --timeout=7200 tests/crash
+
+test-cluster: debian install-dev ## two nodes on one PostgreSQL and one S3 store, one killed under load
+	CONGVAN_CLUSTER_LETTERS=2000 $(BIN)/python -m pytest --timeout=1800 tests/cluster

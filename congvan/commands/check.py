@@ -18,15 +18,17 @@ from cryptography import x509
 from config.clock import now_us
 from config.refusal import Refused
 from config.settings import Settings
-from congvan.installation import find_settings, open_database, open_rulebook, open_seal
+from congvan.installation import find_settings, open_database, open_rulebook, open_seal, open_storage
 from congvan.output import emit
 from congvan.supervisor import running_pid
 from exchange.trust.directory import TrustDirectory
 from mailserver.store import schema
+from mailserver.store.compaction import usage
 from policy.ledger.schema import entry, pending
 
 _DAYS_LEFT = 30
 _BYTES_LEFT = 2 * 1024**3
+_WASTE_LEFT = 1024**3
 _PENDING_S = 60
 
 
@@ -150,6 +152,36 @@ def _disk(settings: Settings) -> Iterator[Line]:
     )
 
 
+def _storage(settings: Settings) -> Iterator[Line]:
+    """Room that compaction has not given back yet."""
+    database, storage = open_database(settings), open_storage(settings)
+    try:
+        with database.reading() as conn:
+            found = usage(conn, storage).values()
+    finally:
+        database.close()
+        storage.close()
+    size, waste = sum(one.size for one in found), sum(one.waste for one in found)
+    good = waste < max(size // 2, _WASTE_LEFT)
+    shown = f"{size / 1024**2:.1f} MB, {waste / 1024**2:.1f} MB"
+    yield Line(
+        "storage",
+        good,
+        f"{shown} thừa" + ("" if good else ": xem nhật ký worker, store.compact_percent"),
+        f"{shown} waste" + ("" if good else ": see the worker's log, store.compact_percent"),
+    )
+
+
+def _backup(settings: Settings) -> Iterator[Line]:
+    good = bool(settings.backup.recipient) or settings.installation.demo
+    yield Line(
+        "backup",
+        good,
+        "có khóa sao lưu" if settings.backup.recipient else "chưa có khóa sao lưu: `congvan backup key TỆP`",
+        "there is a backup key" if settings.backup.recipient else "no backup key: `congvan backup key FILE`",
+    )
+
+
 def _database(settings: Settings) -> Iterator[Line]:
     database = open_database(settings)
     try:
@@ -202,4 +234,4 @@ def _paths(settings: Settings) -> Iterator[Line]:
     )
 
 
-_LOOKS = (_running, _paths, _keys, _tls, _revocation, _disk, _database, _rules)
+_LOOKS = (_running, _paths, _keys, _tls, _revocation, _disk, _storage, _backup, _database, _rules)
