@@ -211,6 +211,26 @@ class Web:
     """The pages."""
 
     session_hours: int = _key(10, "A sign-in lasts so long.")
+    passkey_host: str = _key(
+        "", "Host name of the pages, to which passkeys are bound (WebAuthn RP ID); empty: tls_name."
+    )
+
+
+@dataclass(frozen=True)
+class Signer:
+    """The process that alone holds the keys; with a PKCS #11 token new keys are made in it."""
+
+    pkcs11_module: str = _key("", "The token's or HSM's PKCS #11 library; empty: keys in encrypted files.")
+    pkcs11_token: str = _key("", "Label of the token.")
+    pkcs11_pin_file: str = _key("secrets/token.pin", "File with the token's PIN, one line.")
+
+
+@dataclass(frozen=True)
+class Timestamps:
+    """Who gives time-stamps (RFC 3161). When nobody answers, documents leave and are stamped later."""
+
+    order: list[str] = _key(["own"], "Asked in this order: own (this installation) or http(s) addresses.")
+    seconds: float = _key(5.0, "How long one authority is waited for.")
 
 
 @dataclass(frozen=True)
@@ -235,6 +255,8 @@ class Settings:
     exchange: Exchange = field(default_factory=Exchange)
     ledger: Ledger = field(default_factory=Ledger)
     web: Web = field(default_factory=Web)
+    signer: Signer = field(default_factory=Signer)
+    timestamps: Timestamps = field(default_factory=Timestamps)
 
     def at(self, path: str) -> Path:
         """``path`` from the file, absolute."""
@@ -269,6 +291,17 @@ class Settings:
     def keyring(self) -> Path:
         """The wrapped keys."""
         return self.data_dir / "keyring.json"
+
+    @property
+    def passkey_host(self) -> str:
+        """The host that passkeys are bound to."""
+        return self.web.passkey_host or self.installation.tls_name
+
+    @property
+    def passkey_origins(self) -> tuple[str, ...]:
+        """Where pages with passkeys may come from: the host on 443 (behind a proxy) or on our own port."""
+        port = self.listen.web.rpartition(":")[2]
+        return (f"https://{self.passkey_host}", f"https://{self.passkey_host}:{port}")
 
     @property
     def database_url(self) -> str:

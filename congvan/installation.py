@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # the exchange brings PDF and XML libraries along; the mail p
     from exchange.exchange import Exchange
     from exchange.signing.signer import SignerSettings
     from exchange.signing.signer_client import SignerClient
+    from exchange.signing.token import TokenPlace
     from exchange.trust.directory import TrustDirectory
 
 _PLACES = ("province.toml", "demo/province.toml", "/etc/congvan/province.toml")
@@ -227,4 +228,17 @@ def signer_settings(settings: Settings) -> SignerSettings:
         secret=settings.at(settings.paths.signer_secret),
         trust=settings.trust_dir,
         origin=settings.installation.origin,
+        token=_token(settings),
+        host=settings.passkey_host,
+        origins=settings.passkey_origins,
     )
+
+
+def _token(settings: Settings) -> TokenPlace | None:
+    """The PKCS #11 token, when one is set."""
+    from exchange.signing.token import TokenPlace
+
+    told = settings.signer
+    if not told.pkcs11_module:
+        return None
+    return TokenPlace(Path(told.pkcs11_module), told.pkcs11_token, settings.at(told.pkcs11_pin_file))

@@ -18,6 +18,7 @@ from config.settings import Settings
 from config.wake import Wake
 from exchange.documents.files import Files
 from exchange.signing.signer_client import Opened, SignerClient
+from exchange.signing.timestamp_client import TimestampClient
 from exchange.trust.directory import TrustDirectory
 from exchange.trust.subject import subject_of
 from mailserver.accounts import Account, Accounts, Agency
@@ -90,8 +91,16 @@ class Exchange:
         return Key.parse(text)
 
     def stamp(self, digest: bytes) -> bytes:
-        """A time-stamp token over a SHA-256 digest. Raises `Unavailable` when no authority answers."""
-        return self.signer.timestamp(digest)
+        """A time-stamp token over a SHA-256 digest, of the first authority in order that answers soundly.
+
+        Raises `Unavailable` when none does.
+        """
+        return self._authorities.stamp(digest)
+
+    @cached_property
+    def _authorities(self) -> TimestampClient:
+        told = self.settings.timestamps
+        return TimestampClient(tuple(told.order), told.seconds, self.signer.timestamp, self.trust.anchors)
 
     def approval_of_person(self, address: str) -> str:
         """How each use of a person's key is approved: passkey, token, file; "" without a key or a word."""

@@ -16,7 +16,7 @@ from typing import Any
 from config.clock import now_us
 from config.leases import hold
 from config.refusal import Refused, Unavailable
-from exchange.documents import finding, listing, walk
+from exchange.documents import archive, finding, late_stamps, listing, walk
 from exchange.documents.model import Document
 from exchange.documents.opening import open_packet_file
 from exchange.edxml.attachments import unpack
@@ -64,6 +64,8 @@ class ExchangeWorker:
         if time.monotonic() - self._resumed >= _RESUME_EVERY_S:
             self._resumed = time.monotonic()
             done += walk.resume(self._exchange)
+            done += late_stamps.stamp_late(self._exchange)
+            done += archive.renew_due(self._exchange)
         return done
 
     async def _until_something(self) -> None:
@@ -124,7 +126,20 @@ def acts(exchange: Exchange) -> dict[str, Callable[..., Any]]:
         found = finding.find(exchange, document)
         return {"id": found.id, "data": evidence_of(exchange, found.ref, who)}
 
+    def archived(document: str) -> dict[str, Any]:
+        """``document archive``: the archive copy, renewed now, with the verdict on it."""
+        found = finding.find(exchange, document)
+        copy, verdict = archive.renewed(exchange, found.ref)
+        return {
+            "id": found.id,
+            "data": copy.data,
+            "original": copy.original,
+            "size": copy.size,
+            "verdict": verdict.as_json(),
+        }
+
     return {
+        "document.archive": archived,
         "document.issue": issue,
         "document.accept": accept,
         "document.refuse": refuse,

@@ -23,13 +23,10 @@ from webmail.pages.mail.views import blueprint as mail_pages
 from webmail.pages.registers.views import blueprint as register_pages
 from webmail.pages.scheduled.views import blueprint as scheduled_pages
 from webmail.pages.setup.views import blueprint as setup_pages
+from webmail.pages.signing.views import blueprint as signing_pages
 from webmail.pages.verify.views import blueprint as verify_pages
 from webmail.parts import Parts
 
-_CSP = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
-    "connect-src 'self'; frame-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-)
 _HEADERS = {
     "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
     "X-Content-Type-Options": "nosniff",
@@ -51,6 +48,7 @@ ROOMS = (
     directory_pages,
     document_pages,
     register_pages,
+    signing_pages,
     audit_pages,
     scheduled_pages,
     filter_pages,
@@ -122,7 +120,7 @@ def _before() -> None:
 def _after(answer: Response) -> Response:
     for name, value in _HEADERS.items():
         answer.headers.setdefault(name, value)
-    answer.headers.setdefault("Content-Security-Policy", _CSP)
+    answer.headers.setdefault("Content-Security-Policy", frame.CSP)
     answer.headers.setdefault("Cache-Control", "no-store")
     answer.headers.setdefault("Vary", "Accept-Language, Cookie")
     if g.get("language") is not None:

@@ -17,6 +17,11 @@ from webmail.parts import Parts
 T = TypeVar("T")
 View = TypeVar("View", bound=Callable[..., Any])
 _KEY = "congvan"
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
+    "connect-src 'self'; frame-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+"""What a page may load and do."""
 
 
 class NotSignedIn(Refused):

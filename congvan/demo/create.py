@@ -22,7 +22,7 @@ from config.durable import write_durably
 from config.seal import create_keyring
 from config.settings import Exchange as ExchangeSettings
 from config.settings import Installation as Named
-from config.settings import Listen, Mail, Paths, Queue, Settings, Submission, Tls, example
+from config.settings import Listen, Mail, Paths, Queue, Settings, Submission, Tls, Web, example
 from congvan import migrate
 from congvan.demo.people import BODIES, PROVINCE, TLS_NAME, Body, Person, people_of
 from congvan.installation import Installation
@@ -64,6 +64,7 @@ def demo_settings(folder: Path, base_port: int) -> Settings:
         queue=Queue(),
         submission=replace(Submission(), undo_seconds=3),
         exchange=replace(ExchangeSettings(), status_gather=1.0),
+        web=replace(Web(), passkey_host="localhost"),
     )
 
 

@@ -30,6 +30,8 @@ from exchange.trust.verdict import INDETERMINATE
 from mailserver.accounts import Account
 from policy.ledger.leaf import JSON
 
+NOT_STAMPED = "ns"
+"""Status of the event of a seal without a time-stamp: `exchange.documents.late_stamps` looks for it."""
 TEMPLATE = "congvan-seal-1"
 """What the seal puts on the page and locks; the approval names it."""
 
@@ -111,6 +113,7 @@ def issue(exchange: Exchange, work: Work, clerk: Account, proof: PasskeyApproval
             document.fields.document_id,
             detail,
             partner=document.partner,
+            status="" if sealed.stamped else NOT_STAMPED,
         )
 
     exchange.database.write(job)

@@ -7,9 +7,11 @@ import asyncio
 import ipaddress
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -68,6 +70,15 @@ def write_certificate(folder: Path) -> None:
 @pytest.fixture
 def served(small_province: Province, tmp_path: Path) -> Iterator[Served]:
     """`webmail.server.serve` on a free port, ended by cancelling it."""
+    with serving(small_province, tmp_path) as made:
+        yield made
+
+
+@contextmanager
+def serving(
+    small_province: Province, tmp_path: Path, made: Settings | None = None, exchange: Any = None
+) -> Iterator[Served]:
+    """A server with the settings given, or usual ones on a free port."""
     write_certificate(tmp_path)
     settings = Settings(
         base=tmp_path,
@@ -75,7 +86,10 @@ def served(small_province: Province, tmp_path: Path) -> Iterator[Served]:
         installation=Installation(name="tỉnh Cà Mau", tls_name="localhost", demo=True),
         listen=Listen(web="127.0.0.1:0"),
     )
+    settings = made or settings
     parts = make_parts(small_province, settings)
+    if exchange is not None:
+        parts.exchange = exchange
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()

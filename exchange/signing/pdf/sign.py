@@ -235,9 +235,11 @@ async def _content(
             stamped = await signer.async_sign_prescribed_attributes(
                 "sha256", attributes, timestamper=Stamper(stamp)
             )
-            return bytes(stamped.dump()), True
+            whole = bytes(stamped.dump())
+            if 2 * len(whole) <= _RESERVED:
+                return whole, True
         except Unavailable:
-            pass  # no time-stamp authority now: the file leaves as B-B
+            pass  # no time-stamp authority now, or its token has no room: the file leaves as B-B
     plain = await signer.async_sign_prescribed_attributes("sha256", attributes)
     return bytes(plain.dump()), False
 

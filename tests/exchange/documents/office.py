@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from config.settings import Exchange as ExchangeSettings
-from config.settings import Installation, Settings
+from config.settings import Installation, Listen, Settings, Web
 from exchange.exchange import Exchange
 from exchange.signing.pdf.compose import Draft, compose_draft
 from exchange.signing.provision import AgencyKeys, PersonKey, Places, provision
@@ -50,8 +50,11 @@ class Office:
 
 
 @contextmanager
-def office(province: Province, folder: Path) -> Iterator[Office]:
-    """Provision keys for everybody in ``province`` and run a signer in a thread."""
+def office(province: Province, folder: Path, web_port: int = 443) -> Iterator[Office]:
+    """Provision keys for everybody in ``province`` and run a signer in a thread.
+
+    ``web_port``: where pages with passkeys are served, on localhost.
+    """
     run = Path(tempfile.mkdtemp(prefix="cvs"))
     data = folder / "data"
     data.mkdir(exist_ok=True)
@@ -72,6 +75,14 @@ def office(province: Province, folder: Path) -> Iterator[Office]:
         agencies=agencies,
         people=leaders,
     )
+    settings = Settings(
+        base=folder,
+        file=folder / "province.toml",
+        installation=Installation(demo=True, origin=ORIGIN),
+        exchange=ExchangeSettings(status_gather=0.0),
+        listen=Listen(web=f"127.0.0.1:{web_port}"),
+        web=Web(passkey_host="localhost"),
+    )
     socket = run / "signer.sock"
     stop = run_signer(
         SignerSettings(
@@ -81,14 +92,8 @@ def office(province: Province, folder: Path) -> Iterator[Office]:
             places.trust,
             ORIGIN,
             rate_factor=100,
-            origins=("https://localhost",),
+            origins=settings.passkey_origins,
         )
-    )
-    settings = Settings(
-        base=folder,
-        file=folder / "province.toml",
-        installation=Installation(demo=True, origin=ORIGIN),
-        exchange=ExchangeSettings(status_gather=0.0),
     )
     client = SignerClient(socket, timeout=20)
     parts = _Parts(settings, province, load())

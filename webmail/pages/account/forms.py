@@ -26,6 +26,10 @@ def sign_in() -> SignIn:
 
 def onward() -> str:
     """Where to go after signing in: a path on this server, else the inbox."""
-    wanted = request.values.get("next", "")
+    return onward_to(request.values.get("next", ""))
+
+
+def onward_to(wanted: str) -> str:
+    """``wanted`` when it is a path on this server, else the inbox."""
     plain = wanted.isascii() and wanted.isprintable() and "\\" not in wanted
     return wanted if plain and wanted.startswith("/") and not wanted.startswith("//") else "/mail/inbox"
