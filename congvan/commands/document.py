@@ -34,6 +34,10 @@ def register(subparsers: Any) -> None:
         one.add_argument("--clerk", metavar="ADDRESS", required=True)
         one.add_argument("--reason", metavar="TEXT", default="")
         one.set_defaults(run=answer, act=name)
+    one = acts.add_parser("archive", help="the archive copy of a sent document, renewed for the long term")
+    one.add_argument("id", metavar="ID")
+    one.add_argument("--output", metavar="FILE", type=Path, required=True)
+    one.set_defaults(run=archive)
     one = acts.add_parser("status", help="where a document is, and what proves it")
     one.add_argument("id", metavar="ID", help="internal id, edXML DocumentId, or number/notation")
     one.set_defaults(run=status)
@@ -139,6 +143,15 @@ def open_file(args: argparse.Namespace) -> int:
     answered = {"verdict": verdict, "files": written}
     emit(args, answered, "\n".join([verdict["verdict"], *(str(one["path"]) for one in written)]))
     return 0 if verdict["verdict"] == "TOTAL-PASSED" else 1
+
+
+def archive(args: argparse.Namespace) -> int:
+    """Write the archive copy (PAdES B-LTA), renewed now."""
+    told = call(find_settings(args), "document.archive", {"document": args.id}, seconds=_SECONDS)
+    path: Path = args.output.absolute()
+    write_durably(path, told.pop("data"), mode=0o600)
+    emit(args, told | {"file": str(path)}, f"{path}: sha256:{told['original']} ({told['size']})")
+    return 0
 
 
 def evidence(args: argparse.Namespace) -> int:

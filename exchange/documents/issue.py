@@ -47,6 +47,7 @@ def issue(exchange: Exchange, work: Work, clerk: Account, proof: PasskeyApproval
     move_from(document.state, "seal")
     agency = exchange.agency_numbered(work.ref.agency)
     signed, data = content(exchange, work, "signed")
+    judged.refuse_compromised(exchange, data)
     row = row_of(document)
     if proof is None:
         with exchange.database.reading() as conn:

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from datetime import date
 
+from cryptography import x509
+
+from config.refusal import Refused
 from exchange.documents import files, records
 from exchange.documents.facts import Issuing, signature_facts
 from exchange.documents.model import Document
@@ -18,6 +21,36 @@ from policy.facts import SignatureFacts
 def verdict_of(exchange: Exchange, pdf: bytes) -> Verdict:
     """The verdict on a PDF with our anchors; revocation is always required of a server."""
     return judge_pdf(pdf, exchange.trust.anchors(), require_revocation=True)
+
+
+def refuse_compromised(exchange: Exchange, pdf: bytes) -> None:
+    """Raises `Refused` when a signature in ``pdf`` was made by a key that was compromised since.
+
+    Its time-stamp proves that the signature came first, but what was not sent yet is better signed anew.
+    """
+    lost = {
+        entry.serial_number
+        for crl in exchange.trust.crls()
+        for entry in crl
+        if _reason(entry) is x509.ReasonFlags.key_compromise
+    }
+    if not lost:
+        return
+    for one in verdict_of(exchange, pdf).signatures:
+        if one.certificate and x509.load_der_x509_certificate(one.certificate).serial_number in lost:
+            raise Refused(
+                "key-compromised",
+                f"Khóa ký của {one.signer} đã bị lộ sau khi ký. Lập dự thảo mới và ký lại.",
+                f"The key of {one.signer} was compromised after signing. Make a new draft and sign again.",
+                rule="R-SIG-22",
+            )
+
+
+def _reason(entry: x509.RevokedCertificate) -> x509.ReasonFlags | None:
+    try:
+        return entry.extensions.get_extension_for_class(x509.CRLReason).value.reason
+    except x509.ExtensionNotFound:
+        return None
 
 
 def signatures_of(exchange: Exchange, pdf: bytes) -> tuple[SignatureFacts, ...]:

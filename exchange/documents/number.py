@@ -37,6 +37,7 @@ def number(exchange: Exchange, work: Work, clerk: Account) -> str:
     require(clerk.role, "document.number", relation(clerk.agency_code, document.partner))
     kind = kinds.kind_named(document.fields.kind)
     signed, data = content(exchange, work, "signed")
+    judged.refuse_compromised(exchange, data)
     _ask_before(exchange, work, document, kind, clerk, data)
 
     def job(conn: sa.Connection) -> str:

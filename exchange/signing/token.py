@@ -92,7 +92,10 @@ class Token:
                 if self._session is None:
                     pin = self._place.pin_file.read_text().strip()
                     token = pkcs11.lib(str(self._place.module)).get_token(token_label=self._place.label)
-                    self._session = token.open(user_pin=pin, rw=True)
+                    try:
+                        self._session = token.open(user_pin=pin, rw=True)
+                    except pkcs11.UserAlreadyLoggedIn:
+                        self._session = token.open(rw=True)
                 return work(self._session)
             except pkcs11.NoSuchKey:
                 raise Refused(

@@ -30,6 +30,7 @@ from exchange.signing.protocol import PersonApproval, SealApproval
 from exchange.signing.provision import AgencyKeys, PersonKey, Places, provision
 from exchange.signing.signer import SignerSettings, serve
 from exchange.signing.signer_client import SignerClient
+from exchange.signing.token import TokenPlace
 from exchange.trust.anchors import Anchors
 from exchange.trust.directory import TrustDirectory
 
@@ -63,6 +64,7 @@ class House:
     places: Places
     socket: Path
     rate_factor: float = 50.0
+    token: TokenPlace | None = None
     client: SignerClient = field(init=False)
     directory: TrustDirectory = field(init=False)
 
@@ -79,6 +81,7 @@ class House:
             self.places.trust,
             ORIGIN,
             rate_factor=self.rate_factor,
+            token=self.token,
             origins=("https://localhost",),
         )
 
