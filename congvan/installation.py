@@ -19,6 +19,7 @@ from mailserver.delivery import Delivery
 from mailserver.dns import Resolver
 from mailserver.hygiene.screening import Screening, resolver_of, scanner_of
 from mailserver.queue.exchangers import Exchangers
+from mailserver.search.searching import Searches
 from mailserver.senderauth.mta_sts import HttpsFetch, TlsPolicies
 from mailserver.store import Store
 from mailserver.store.quota import Limits
@@ -131,6 +132,11 @@ class Installation:
         own = self.settings.store
         limits = Limits(own.account_quota_mb << 20, own.agency_quota_mb << 20, own.quota_warn_percent)
         return Store(self.database, self.seal, self.segments, self.wake, limits)
+
+    @cached_property
+    def searches(self) -> Searches:
+        """What searches of this process share."""
+        return Searches(self.store)
 
     @cached_property
     def rulebook(self) -> Rulebook:

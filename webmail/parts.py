@@ -12,6 +12,7 @@ from config.wake import Wake
 from exchange.exchange import Exchange
 from mailserver.accounts import Accounts
 from mailserver.delivery import Delivery
+from mailserver.search.searching import Searches
 from mailserver.store import Store
 
 
@@ -37,6 +38,10 @@ class Parts(Protocol):
     @property
     def store(self) -> Store:
         """Mail."""
+
+    @property
+    def searches(self) -> Searches:
+        """What searches share."""
 
     @property
     def delivery(self) -> Delivery:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.message import EmailMessage
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,6 +23,7 @@ from config.settings import Settings, Submission
 from mailserver.accounts import Account, passwords
 from mailserver.accounts.changes import add_credential
 from mailserver.delivery import Delivery
+from mailserver.search.searching import Searches
 from mailserver.store import Ref
 from policy.rulebook import load
 from tests.conftest import PASSWORD, Province
@@ -45,6 +47,11 @@ class Parts:
     delivery: Delivery
     wake: Any
     exchange: Any = None
+
+    @cached_property
+    def searches(self) -> Searches:
+        """What searches share."""
+        return Searches(self.store)
 
 
 @dataclass

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -13,11 +12,12 @@ from flask import g
 from mailserver.accounts import Account
 from mailserver.delivery import own_addresses
 from mailserver.hygiene import Verdict
-from mailserver.message import Address, Summary, fold_line
+from mailserver.message import Address, Summary
 from mailserver.store import ANSWERED, DRAFT, FLAGGED, SEEN, Row
 from webmail import frame, shown
 from webmail.errors import NotThere
 from webmail.language import t
+from webmail.pages.mail import finding
 from webmail.pages.mail.places import Place, place_called, places_of
 
 PAGE = 50
@@ -26,7 +26,6 @@ _CHUNK = 400
 _LOOKED_THROUGH = 20_000
 _BY_RECIPIENT = ("sent", "drafts")
 SHOW = ("all", "unread", "flagged", "files")
-_WORDS = re.compile(r"\S+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,34 +155,20 @@ def listing(of: Place, show: str, before: int | None) -> Listing:
     return _grouped([_line(one, row, summary) for one, row, summary in found[:PAGE]], older, cut)
 
 
-def search(within: list[Place], query: str) -> Listing:
-    """The newest letters of ``within`` whose sender, recipients, subject or first lines hold all words.
+def search(within: list[Place], query: str, before: int | None) -> Listing:
+    """A window of the letters of ``within`` that match ``query`` (`finding.understood`), newest mailbox pages first.
 
-    Marks need not be typed (``cong van`` finds ``công văn``); letters with the words as typed come first, then those with
-    the whole phrase.
+    On a page those with the words as typed come first, then those with the whole phrase.
     """
-    words = [fold_line(one) for one in _WORDS.findall(query)[:12]]
-
-    def wanted(_: Row, summary: Summary) -> bool:
-        text = fold_line(_told(summary))
-        return all(one in text for one in words)
-
-    found, cut = _sift(within, wanted, None)
-    typed, phrase = query.casefold(), fold_line(query)
-
-    def nearness(one: tuple[Place, Row, Summary]) -> tuple[bool, bool, int]:
-        text = _told(one[2])
-        return typed not in text.casefold(), phrase not in fold_line(text), -one[1].internaldate_us
-
-    found.sort(key=nearness)
-    lines = [_line(of, row, summary) for of, row, summary in found[:PAGE]]
-    return Listing([("", lines)] if lines else [], len(lines), None, cut or len(found) > PAGE)
-
-
-def _told(summary: Summary) -> str:
-    people = itertools.chain(summary.from_, summary.to, summary.cc)
-    names = " ".join(f"{one.name} {one.address}" for one in itertools.islice(people, 50))
-    return f"{summary.subject} {names} {summary.preview}"
+    asked = finding.understood(query)
+    one_box = len(within) == 1
+    found, cut = finding.newest(frame.parts().searches, within, asked, before if one_box else None, PAGE)
+    more = len(found) > PAGE
+    shown_here = found[:PAGE] if one_box else sorted(found, key=lambda one: -one[1].internaldate_us)[:PAGE]
+    older = min(row.uid for _, row, _ in shown_here) if one_box and more else None
+    shown_here.sort(key=finding.nearness(asked))
+    lines = [_line(of, row, summary) for of, row, summary in shown_here]
+    return Listing([("", lines)] if lines else [], len(lines), older, cut or (more and not one_box))
 
 
 def _sift(

@@ -186,7 +186,9 @@ def _address(endpoint: str, **values: Any) -> str:
 def _with_list(place: Place, letter: Letter | None) -> Response:
     window = forms.window()
     if window.query:
-        listing = queries.search(queries.places() if window.everywhere else [place], window.query)
+        listing = queries.search(
+            queries.places() if window.everywhere else [place], window.query, window.before
+        )
     else:
         listing = queries.listing(place, window.show, window.before)
     return page(
