@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import logging
 import threading
-import zlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from config.refusal import Refused
 from mailserver.message import Summary, finder, fold_line, scan
@@ -25,7 +24,8 @@ log = logging.getLogger("congvan.search")
 
 _QUESTIONS, _ANSWERS = 64, 200_000
 _EXACT, _PHRASE, _WORDS = 100, 70, 40
-Test = Callable[[int], bool]
+_RUN = 64
+Test = Callable[[str], bool]
 
 
 class Bodies:
@@ -41,26 +41,39 @@ class Bodies:
         """The blobs of ``among`` that may hold ``wanted`` (folded), those not indexed yet included; None: any may."""
         return self.index.candidates(among, wanted, fuzzy=fuzzy)
 
-    def holds(self, wanted: str, *, whole: bool, fuzzy: bool) -> Test:
-        """A test whether a blob holds the folded text ``wanted`` (``fuzzy``: all its words); ``whole``: header too."""
+    def holding(
+        self, blobs: Sequence[int], wanted: str, *, whole: bool, fuzzy: bool, check: Callable[[], None]
+    ) -> set[int]:
+        """Those of ``blobs`` that hold the folded text ``wanted`` (``fuzzy``: all its words); ``whole``: header too.
+
+        ``check`` is called now and then and may raise to end the work.
+        """
+        question = (wanted, whole, fuzzy)
         with self._lock:
-            known = self._known.setdefault((wanted, whole, fuzzy), {})
-            self._known.move_to_end((wanted, whole, fuzzy))
+            known = self._known.setdefault(question, {})
+            self._known.move_to_end(question)
             if len(self._known) > _QUESTIONS or sum(map(len, self._known.values())) > _ANSWERS:
                 self._known.popitem(last=False)
-        texts = wanted.split() if fuzzy else [wanted]
-        tests = [finder(one) for one in texts] or [finder("")]
+        tests = [finder(one) for one in (wanted.split() if fuzzy else [wanted])] or [finder("")]
         indexed = self.index.upto()
-
-        def test(blob: int) -> bool:
-            answer = known.get(blob)
-            if answer is None:
-                answer = self._look(blob, tests, whole=whole)
+        unknown = [blob for blob in dict.fromkeys(blobs) if blob not in known]
+        found = {blob for blob in blobs if known.get(blob)}
+        for start in range(0, len(unknown), _RUN):
+            check()
+            run = unknown[start : start + _RUN]
+            read = self._store.contents(run)
+            summaries = self._store.summaries(run)
+            extracted = self.index.extracted([blob for blob in run if blob <= indexed])
+            for blob in run:
+                data = _bytes(read, blob)
+                answer = data is not None and _holds(
+                    data, summaries.get(blob), extracted.get(blob, ""), tests, whole=whole
+                )
+                if answer:
+                    found.add(blob)
                 if blob <= indexed:  # before that its attachments are not read yet
                     known[blob] = answer
-            return answer
-
-        return test
+        return found
 
     def header_values(self, blob: int, name: str, values: Callable[[bytes, str], list[bytes]]) -> list[bytes]:
         """The raw values of the header fields ``name`` (lower case) of a blob."""
@@ -69,16 +82,16 @@ class Bodies:
         found = values(head, name) if head is not None else []
         if found or (head is not None and not is_trace(name.encode())):
             return found
-        data = self._bytes(blob)
+        data = _bytes(self._store.content, blob)
         return [] if data is None else values(data[: header_end(data, 0, len(data))], name)
 
     def relevancy(self, ref: Ref, uid: int, keys: list[Key]) -> int:
         """How well a message fits the texts of ``keys``, 1 to 100."""
         rows = self._store.rows(ref, uid, uid)
-        data = self._bytes(rows[0].blob) if rows else None
+        data = _bytes(self._store.content, rows[0].blob) if rows else None
         if data is None or not keys:
             return 1
-        text = self._text(rows[0].blob, data, whole=True)
+        text = self._text(rows[0].blob, data)
         plain, folded = " ".join(text.split()).casefold(), ""
         total = 0
         for key in keys:
@@ -89,23 +102,25 @@ class Bodies:
             total += _PHRASE if fold_line(key.text) in folded else _WORDS
         return max(1, total // len(keys))
 
-    def _look(self, blob: int, tests: list[Callable[[str], bool]], *, whole: bool) -> bool:
-        data = self._bytes(blob)
-        if data is None:
-            return False
-        if len(tests) == 1 and whole and tests[0](head_text(data)):
-            return True
-        text = self._text(blob, data, whole=whole)
-        return all(found(text) for found in tests)
+    def _text(self, blob: int, data: bytes) -> str:
+        summary = self._store.summaries([blob]).get(blob) or scan(data)
+        extracted = self.index.extracted([blob]).get(blob, "")
+        return head_text(data) + "\n" + body_text(data, summary, extracted)
 
-    def _text(self, blob: int, data: bytes, *, whole: bool) -> str:
-        summary: Summary | None = self._store.summaries([blob]).get(blob)
-        text = body_text(data, summary or scan(data), self.index.extracted(blob))
-        return head_text(data) + "\n" + text if whole else text
 
-    def _bytes(self, blob: int) -> bytes | None:
-        try:
-            return self._store.content(blob)
-        except (LookupError, Refused, OSError, zlib.error):
-            log.warning("blob %d can't be searched", blob)
-            return None
+def _holds(data: bytes, summary: Summary | None, extracted: str, tests: list[Test], *, whole: bool) -> bool:
+    head = head_text(data) if whole else ""
+    if len(tests) == 1 and head and tests[0](head):
+        return True
+    text = body_text(data, summary or scan(data), extracted)
+    if len(tests) > 1 and whole:
+        text = head + "\n" + text
+    return all(found(text) for found in tests)
+
+
+def _bytes(read: Callable[[int], bytes], blob: int) -> bytes | None:
+    try:
+        return read(blob)
+    except (LookupError, Refused, OSError):
+        log.warning("blob %d can't be searched", blob)
+        return None

@@ -86,16 +86,24 @@ class Index:
                     found.update([blobs[doc] for doc in bits(left)] if left else ())
         return found & among
 
-    def extracted(self, blob: int) -> str:
-        """The text that was taken from the attachments of a blob, NFC; "" when there is none."""
+    def extracted(self, blobs: list[int]) -> dict[int, str]:
+        """The texts that were taken from the attachments of these blobs, NFC; those that have none are left out."""
+        if not blobs:
+            return {}
         query = (
-            sa.select(schema.extracted.c.sealed, stored.blob.c.wrapped_key, stored.blob.c.name)
+            sa.select(
+                schema.extracted.c.blob,
+                schema.extracted.c.sealed,
+                stored.blob.c.wrapped_key,
+                stored.blob.c.name,
+            )
             .join(stored.blob, stored.blob.c.blob == schema.extracted.c.blob)
-            .where(schema.extracted.c.blob == blob)
+            .where(schema.extracted.c.blob.in_(blobs))
         )
         with self._store.database.reading() as conn:
-            row = conn.execute(query).first()
-        return "" if row is None else open_text(self._store.seal, row.sealed, row.wrapped_key, row.name)
+            rows = conn.execute(query).all()
+        seal = self._store.seal
+        return {row.blob: open_text(seal, row.sealed, row.wrapped_key, row.name) for row in rows}
 
     # --- what is known
 

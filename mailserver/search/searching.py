@@ -248,12 +248,18 @@ class Searcher:
 
     def _of_bodies(self, key: Key, among: Sequence[int]) -> Sequence[int]:
         blobs = self.values("blob")
-        bodies, whole = self._shared.bodies, key.name == "TEXT"
+        bodies = self._shared.bodies
         wanted = fold_line(key.text)
         possible = bodies.candidates({blobs[at] for at in among}, wanted, fuzzy=key.fuzzy)
         left = among if possible is None else [at for at in among if blobs[at] in possible]
-        holds = bodies.holds(wanted, whole=whole, fuzzy=key.fuzzy)
-        return self._tested(holds, left, blobs)
+        found = bodies.holding(
+            [blobs[at] for at in left], wanted, whole=key.name == "TEXT", fuzzy=key.fuzzy, check=self._check
+        )
+        return [at for at in left if blobs[at] in found]
+
+    def _check(self) -> None:
+        if time.thread_time() > self._until:
+            raise TooMuchWork
 
     def _tested(
         self, test: Callable[[int], bool], among: Sequence[int], blobs: Sequence[int]
@@ -262,6 +268,6 @@ class Searcher:
         for count, at in enumerate(among):
             if test(blobs[at]):
                 found.append(at)
-            if count % _CHECK == 0 and time.thread_time() > self._until:
-                raise TooMuchWork
+            if count % _CHECK == 0:
+                self._check()
         return found
