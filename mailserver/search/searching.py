@@ -13,6 +13,8 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
+import sqlalchemy as sa
+
 from config.clock import now_us
 from config.refusal import Refused
 from mailserver.message import finder, fold_line, header_text
@@ -21,6 +23,7 @@ from mailserver.search.columns import Column, Threads, field_values
 from mailserver.search.facts import Facts
 from mailserver.search.keys import Key, cost
 from mailserver.store import Ref, Store
+from mailserver.store import schema as stored
 from mailserver.store.identifiers import email_id, thread_id
 
 _SECONDS = 60.0
@@ -111,6 +114,8 @@ class Searcher:
             return self._of_numbers(key, among)
         if level == 4:
             return self._of_bodies(key, among)
+        if key.name == "THREADID":
+            return self._of_thread(key.text.encode(), among)
         if key.fuzzy and len(words := key.text.split()) > 1:
             parts = tuple(Key(key.name, text=one, header=key.header) for one in words[:50])
             return self.match(Key("AND", parts), among)
@@ -178,22 +183,50 @@ class Searcher:
         if name == "FILES":
             files = self.values("files")
             return [at for at in among if files[at]]
-        times = self.values("date" if name.startswith("SENT") else "arrival")
+        if name == "EMAILID":  # RFC 8474 §6
+            blobs, wanted = self.values("blob"), key.text.encode()
+            return [at for at in among if email_id(blobs[at]) == wanted]
+        saved = name.startswith("SAVED")
+        times = self._saved() if saved else self.values("date" if name.startswith("SENT") else "arrival")
         if name in ("YOUNGER", "OLDER"):  # RFC 5032
             edge = self._now_us - asked * 1_000_000
             return [at for at in among if (times[at] >= edge if name == "YOUNGER" else times[at] <= edge)]
         day = asked * _DAY_US - _ZONE_US
-        kind = name.removeprefix("SENT")
+        kind = name.removeprefix("SENT").removeprefix("SAVED")
         if kind == "BEFORE":
             return [at for at in among if times[at] < day]
         if kind == "SINCE":
             return [at for at in among if times[at] >= day]
         return [at for at in among if day <= times[at] < day + _DAY_US]
 
+    def _saved(self) -> list[int]:
+        """When messages came into this mailbox; where that is not known, their internal date (RFC 8514 §4.3)."""
+        table, ref = stored.message, self._box.ref
+        query = sa.select(table.c.uid, sa.func.coalesce(table.c.savedate_us, table.c.internaldate_us)).where(
+            table.c.agency == ref.agency, table.c.mailbox == ref.mailbox
+        )
+        with self._shared.store.database.reading() as conn:
+            known = {row[0]: row[1] for row in conn.execute(query)}
+        return [known.get(uid, 0) for uid in self._uids]
+
+    def _of_thread(self, wanted: bytes, among: Sequence[int]) -> Sequence[int]:
+        store, blobs = self._shared.store, self.values("blob")
+        found: list[int] = []
+        for start in range(0, len(among), _CHECK):
+            self._check()
+            run = among[start : start + _CHECK]
+            known = store.summaries([blobs[at] for at in run])
+            found += [
+                at
+                for at in run
+                if (one := known.get(blobs[at])) is not None and thread_id(store.seal, one) == wanted
+            ]
+        return found
+
     def values(self, kind: str) -> Sequence[int]:
         """A column of numbers by position."""
         column = self._shared.facts.numbers(self._box.ref, kind, self._upto)
-        if column.uids == self._uids:
+        if _same(column.uids, self._uids):
             return column.values
         return [column.values[at] if at >= 0 else 0 for at in self._indexes(column)]
 
@@ -201,14 +234,14 @@ class Searcher:
         """A column of texts by position."""
         column = self._shared.facts.texts(self._box.ref, kind, self._upto)
         values = column.values()
-        if column.uids == self._uids:
+        if _same(column.uids, self._uids):
             return values
         return [values[at] if at >= 0 else "" for at in self._indexes(column)]
 
     def threads(self) -> tuple[Threads, list[int] | None]:
         """The thread facts, and for each position its index in them (None: the same, -1: none)."""
         column = self._shared.facts.threads(self._box.ref, self._upto)
-        return column, None if column.uids == self._uids else self._indexes(column)
+        return column, None if _same(column.uids, self._uids) else self._indexes(column)
 
     @property
     def _upto(self) -> int:
@@ -222,7 +255,7 @@ class Searcher:
     def _of_texts(self, kind: str, wanted: str, among: Sequence[int]) -> Sequence[int]:
         column = self._shared.facts.texts(self._box.ref, kind, self._upto)
         hits: Iterable[int] = column.find(wanted)
-        if column.uids != self._uids:
+        if not _same(column.uids, self._uids):
             uids, found = self._uids, []
             for hit in hits:
                 at = bisect_left(uids, column.uids[hit])
@@ -271,3 +304,7 @@ class Searcher:
             if count % _CHECK == 0:
                 self._check()
         return found
+
+
+def _same(one: array[int], other: array[int]) -> bool:
+    return len(one) == len(other) and one.tobytes() == other.tobytes()  # ten times cheaper than ==
