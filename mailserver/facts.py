@@ -33,6 +33,7 @@ def mail_facts(
     moment: Moment = "send",
     sender_check: SenderFacts | None = None,
     scanned: Scan = "not-scanned",
+    malware: str | None = None,
 ) -> MailFacts:
     """The facts of a mail. Without ``accounts`` (offline) every sender counts as ours, so that a file
     can be tested as if it were sent from here.
@@ -56,6 +57,7 @@ def mail_facts(
         reason=reason or _reason(text),
         size=len(data),
         sender_check=sender_check,
+        malware=malware,
     )
 
 

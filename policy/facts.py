@@ -92,6 +92,8 @@ class MailFacts:
     "A structured secrecy level the sender's program declared (header Sensitivity or X-…), if any."
     sender_check: SenderFacts | None = None
     "None: not checked (our own senders, a network of ours, the DNS is not asked)."
+    malware: str | None = None
+    "What the scanner found anywhere in the mail, also outside of its files."
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,7 @@ def decide(
         moment="receive" if door == "mx" else "send",
         sender_check=_sender(accounts, verdict),
         scanned=verdict.scan,
+        malware=verdict.malware or None,
     )
     return judge(facts, rulebook)
 

@@ -100,7 +100,14 @@ def our_own_name(facts: MailFacts, _: Parameters) -> Said | None:
     receive="block",
 )
 def no_programs(facts: MailFacts, settings: Parameters) -> Said | None:
-    """Judged by content and by name; ``blocked`` are the troubles that refuse, the others warn."""
+    """Judged by content and by name; ``blocked`` are the troubles that refuse, the others warn. Malware is never let by."""
+    if facts.malware:
+        return Said(
+            f"Thư có mã độc ({facts.malware}). Không nhận, không gửi; quét lại máy đã gửi và báo cán bộ CNTT.",
+            f"The mail holds malware ({facts.malware}). Not taken, not sent; scan the computer it came from and tell the IT "
+            "officer.",
+            "block",
+        )
     found = [said for one in facts.attachments if (said := _file(one, settings)) is not None]
     return min(found, key=lambda said: said.severity is not None, default=None)
 

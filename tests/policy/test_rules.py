@@ -362,6 +362,7 @@ AGAINST: dict[str, list[tuple[Facts, str]]] = {
     ],
     "R-MAIL-13": [(from_outside(claims_ours=True), "warn")],
     "R-MAIL-14": [
+        (replace(MAIL, malware="Win.Test"), "block"),
         (troubled("program"), "block"),
         (troubled("double-extension"), "block"),
         (troubled("bomb"), "block"),

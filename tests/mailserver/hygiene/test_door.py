@@ -3,45 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
-from config.settings import Dns, Hygiene
 from mailserver.hygiene import Verdict
 from tests.conftest import Province
-from tests.mailserver.dns.serving import Zone, serving_dns
-from tests.mailserver.senderauth.letters import LETTER, record, signed
+from tests.mailserver.hygiene.conftest import ZONE, Start
+from tests.mailserver.senderauth.letters import LETTER, signed
 from tests.mailserver.senderauth.test_dkim import ED
-from tests.mailserver.smtp.serving import Serving, Talk, serving, settings_for
+from tests.mailserver.smtp.serving import Serving, Talk
 
 HERE = "cv1@vpubnd.camau.example"
-ZONE: Zone = {
-    "dongnai.example": [("TXT", "v=spf1 ip4:192.0.2.1 -all")],
-    "_dmarc.dongnai.example": [("TXT", "v=DMARC1; p=reject")],
-    "s1._domainkey.dongnai.example": [("TXT", record(ED))],
-    "_dmarc.quan.example": [("TXT", "v=DMARC1; p=quarantine")],
-}
-Start = Callable[..., AbstractContextManager[Serving]]
-
-
-@pytest.fixture
-def start(small_province: Province, tmp_path: Path) -> Iterator[Start]:
-    """Serve with a DNS of our own, in which every client is a stranger."""
-    with serving_dns(ZONE) as dns:
-
-        def begin(**hygiene: object) -> AbstractContextManager[Serving]:
-            chosen = replace(
-                settings_for(tmp_path),
-                dns=Dns(enabled=True, servers=[dns.place], timeout=2.0),
-                hygiene=replace(Hygiene(), trusted_networks=[], **hygiene),  # type: ignore[arg-type]
-            )
-            return serving(small_province, tmp_path, chosen)
-
-        yield begin
 
 
 def give(server: Serving, letter: bytes, sender: str = "a@dongnai.example") -> str:
