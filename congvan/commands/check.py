@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import shutil
 import stat
 from collections.abc import Callable, Iterator
@@ -18,10 +19,14 @@ from cryptography import x509
 from config.clock import now_us
 from config.refusal import Refused
 from config.settings import Settings
+from congvan import dns_check
 from congvan.installation import find_settings, open_database, open_rulebook, open_seal, open_storage
 from congvan.output import emit
 from congvan.supervisor import running_pid
 from exchange.trust.directory import TrustDirectory
+from mailserver.accounts import Accounts
+from mailserver.hygiene.screening import resolver_of, scanner_of
+from mailserver.senderauth import keys
 from mailserver.store import schema
 from mailserver.store.compaction import usage
 from policy.ledger.schema import entry, pending
@@ -219,6 +224,45 @@ def _count(conn: sa.Connection, table: sa.Table, where: sa.ColumnElement[bool]) 
     return int(conn.execute(sa.select(sa.func.count()).select_from(table).where(where)).scalar() or 0)
 
 
+def _dns(settings: Settings) -> Iterator[Line]:
+    resolver = resolver_of(settings)
+    if resolver is None:
+        yield Line("dns", True, "không tra DNS ([dns] enabled)", "the DNS is not asked ([dns] enabled)")
+        return
+    database = open_database(settings)
+    try:
+        domains = [one.domain for one in Accounts(database, open_seal(settings)).agencies()]
+        with database.reading() as conn:
+            found_keys = keys.listed(conn)
+    finally:
+        database.close()
+    for one in asyncio.run(dns_check.look(resolver, settings.installation.tls_name, domains, found_keys)):
+        yield Line(one.name, not one.fix_en, one.fix_vi or "đúng", one.fix_en or "right")
+
+
+def _scanner(settings: Settings) -> Iterator[Line]:
+    scanner = scanner_of(settings)
+    if scanner is None:
+        yield Line(
+            "scanner",
+            True,
+            "không có máy quét: thư ghi “chưa quét”",
+            "no scanner: mail is shown as not scanned",
+        )
+        return
+    try:
+        version = asyncio.run(scanner.version())
+    except (OSError, TimeoutError, EOFError, ValueError) as problem:
+        yield Line(
+            "scanner",
+            False,
+            f"máy quét không trả lời ({problem}): khởi động clamd hoặc sửa [hygiene] scanner",
+            f"the scanner does not answer ({problem}): start clamd or correct [hygiene] scanner",
+        )
+    else:
+        yield Line("scanner", True, version[:60], version[:60])
+
+
 def _rules(settings: Settings) -> Iterator[Line]:
     book = open_rulebook(settings)
     yield Line("rules", True, f"{len(book.holdings)} quy tắc", f"{len(book.holdings)} rules")
@@ -234,4 +278,17 @@ def _paths(settings: Settings) -> Iterator[Line]:
     )
 
 
-_LOOKS = (_running, _paths, _keys, _tls, _revocation, _disk, _storage, _backup, _database, _rules)
+_LOOKS = (
+    _running,
+    _paths,
+    _keys,
+    _tls,
+    _revocation,
+    _disk,
+    _storage,
+    _backup,
+    _database,
+    _rules,
+    _dns,
+    _scanner,
+)

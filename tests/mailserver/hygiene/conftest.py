@@ -34,7 +34,7 @@ def start(small_province: Province, tmp_path: Path) -> Iterator[Start]:
         def begin(**hygiene: object) -> AbstractContextManager[Serving]:
             chosen = replace(
                 settings_for(tmp_path),
-                dns=Dns(enabled=True, servers=[dns.place], timeout=2.0),
+                dns=Dns(enabled=True, servers=[dns.place], timeout=8.0),
                 hygiene=replace(Hygiene(), trusted_networks=[], **hygiene),  # type: ignore[arg-type]
             )
             return serving(small_province, tmp_path, chosen)

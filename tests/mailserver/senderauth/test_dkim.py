@@ -34,7 +34,7 @@ ED = Ed25519PrivateKey.from_private_bytes(b"congvan test key, thirty-two by.")
 def verified(letter: bytes, zone: Zone, at_s: int = NOW) -> tuple[Dkim, ...]:
     fields, start = fields_of(letter)
     with serving_dns(zone) as server:
-        resolver = Resolver([server.place], timeout_s=2)
+        resolver = Resolver([server.place], timeout_s=8)
         return asyncio.run(dkim.verify(resolver, fields, memoryview(letter)[start:], at_s))
 
 

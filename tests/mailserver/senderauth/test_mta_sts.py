@@ -84,7 +84,7 @@ def test_a_policy_is_kept_and_fetched_again_only_for_a_new_id(database: Database
 
     def ask(name: str = "dongnai.example") -> str | None:
         async def go() -> str | None:  # a resolver of its own: nothing cached
-            found = await TlsPolicies(database, Resolver([server.place], timeout_s=1), fetch).of(name)
+            found = await TlsPolicies(database, Resolver([server.place], timeout_s=8), fetch).of(name)
             return found.mode if found is not None else None
 
         return asyncio.run(go())
@@ -155,7 +155,7 @@ def test_fetching(tmp_path: Path, named: str, answer: bytes, good: bool) -> None
         with serving_dns({"mta-sts.dongnai.example": [("A", "127.0.0.1")]}) as dns:
             async with https(context, answer) as port:
                 trusting = ssl.create_default_context(cafile=str(ca))
-                fetch = HttpsFetch(Resolver([dns.place], timeout_s=2), trusting, port)
+                fetch = HttpsFetch(Resolver([dns.place], timeout_s=8), trusting, port)
                 return await fetch("dongnai.example")
 
     if good:
@@ -232,7 +232,7 @@ def test_enforced_tls_never_falls_back(
     async def go() -> list[str]:
         with serving_dns(zone) as dns:
             async with smtp(context if certificate else None) as (port, heard):
-                resolver = Resolver([dns.place], timeout_s=2)
+                resolver = Resolver([dns.place], timeout_s=8)
                 exchangers = Exchangers(resolver, TlsPolicies(sqlite_database, resolver, fetch), port)
                 try:
                     route = await exchangers.route("dongnai.example")
@@ -269,7 +269,7 @@ def test_servers_of_a_domain(
 
     async def go() -> object:
         with serving_dns(zone) as dns:
-            resolver = Resolver([dns.place], timeout_s=2)
+            resolver = Resolver([dns.place], timeout_s=8)
             exchangers = Exchangers(resolver, TlsPolicies(sqlite_database, resolver, Fetching()))
             try:
                 return [one.host for one in (await exchangers.route("x.example")).servers]

@@ -37,7 +37,7 @@ def make(database: Database, seal: Seal) -> Zone:
 def verified(letter: bytes, zone: Zone) -> list[str]:
     fields, start = fields_of(letter)
     with serving_dns(zone) as server:
-        resolver = Resolver([server.place], timeout_s=2)
+        resolver = Resolver([server.place], timeout_s=8)
         found = asyncio.run(dkim.verify(resolver, fields, memoryview(letter)[start:], NOW))
     return [f"{one.algorithm} {one.result}" for one in found]
 

@@ -91,7 +91,7 @@ def ask(
     local: str = "strong-bad",
     helo: str = "h.example",
 ) -> spf.Spf:
-    resolver = Resolver([server.place], timeout_s=3)
+    resolver = Resolver([server.place], timeout_s=8)
     sender = f"{local}@{domain}" if domain else ""
     return asyncio.run(spf.check(resolver, client, helo, sender, "mail.camau.example"))
 
