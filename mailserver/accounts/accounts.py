@@ -51,6 +51,7 @@ class _Directory:
     by_address: dict[str, Account]
     by_ref: dict[AccountRef, Account]
     shared: dict[str, SharedAddress]
+    lent: dict[str, list[str]]
     delegations: list[Delegation]
 
 
@@ -127,6 +128,10 @@ class Accounts:
         except Refused:
             return None
 
+    def lent_to(self, account: Account) -> list[str]:
+        """The shared addresses an account may write in the name of."""
+        return self._now().lent.get(account.address, [])
+
     def all_shared(self) -> list[SharedAddress]:
         """All aliases, groups and lists, by address."""
         return sorted(self._now().shared.values(), key=lambda one: one.address)
@@ -179,6 +184,7 @@ class Accounts:
                 row.state,
                 frozenset(told.get("masked", ())),
             )
+        common = {one.address: one for one in shared.load(conn, self.seal)}
         codes = {one.old_code: one for one in agencies.values() if one.old_code}
         codes |= {one.code: one for one in agencies.values()}
         return _Directory(
@@ -188,7 +194,8 @@ class Accounts:
             by_domain={one.domain: one for one in agencies.values()},
             by_address={one.address: one for one in by_ref.values()},
             by_ref=by_ref,
-            shared={one.address: one for one in shared.load(conn, self.seal)},
+            shared=common,
+            lent=shared.senders(common.values()),
             delegations=delegations.load(conn),
         )
 

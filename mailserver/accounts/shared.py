@@ -168,9 +168,13 @@ def may_write(accounts: Accounts, to: SharedAddress, writer: Account | None) -> 
     return to.writers == "members" and any(one.ref == writer.ref for one in members(accounts, to))
 
 
-def may_send_as(all_shared: Iterable[SharedAddress], account: Account) -> list[str]:
-    """The shared addresses an account may write in the name of."""
-    return [one.address for one in all_shared if account.address in one.send_as]
+def senders(all_shared: Iterable[SharedAddress]) -> dict[str, list[str]]:
+    """For each account's address the shared addresses it may write in the name of."""
+    found: dict[str, list[str]] = {}
+    for one in all_shared:
+        for address in one.send_as:
+            found.setdefault(address, []).append(one.address)
+    return found
 
 
 def _even(text: str) -> str:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from config.refusal import Refused
-from mailserver.accounts import Account, Accounts, delegations, shared
+from mailserver.accounts import Account, Accounts, delegations
 from mailserver.delivery.incoming import Door, Incoming
 from mailserver.facts import mail_facts
 from mailserver.hygiene import Verdict
@@ -37,7 +37,7 @@ def lent_addresses(accounts: Accounts, account: Account) -> dict[str, str]:
     home = accounts.agency(account.agency_code)
     if home is not None and may(account.role, "registry.write", relation(account.agency_code, home.code)):
         found[home.registry_address] = "as"
-    found |= dict.fromkeys(shared.may_send_as(accounts.all_shared(), account), "as")
+    found |= dict.fromkeys(accounts.lent_to(account), "as")
     return found | delegations.sent_by(accounts, account)
 
 

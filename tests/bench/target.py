@@ -30,11 +30,14 @@ from congvan.roles.running import ready_file
 from congvan.supervisor import stop_running, supervisor_file
 from exchange.signing.provision import AgencyKeys, Places, provision
 from exchange.trust.directory import TrustDirectory
-from mailserver.accounts import passwords
+from mailserver.accounts import passwords, shared
 from mailserver.accounts.changes import NewAccount, NewAgency, add_account, add_agency
+from mailserver.accounts.shared import SharedAddress
 from mailserver.store import mailboxes
 
 DOMAIN, PASSWORD, USERS = "bench.test", "bench-pw-1", 2000
+_SENDING = (*range(10, 210), *range(1400, 1420))  # who the load driver signs in as to send
+_WRITTEN_AS = 64  # its letters are From: vp0@ … vp499@bench.test, in a submission the first few of them
 _SLICE = 100
 _START_S = 90.0
 
@@ -104,6 +107,17 @@ def _create(settings: Settings, users: int) -> None:
                     mailboxes.create_standard(conn, parts.seal, add_account(conn, parts.seal, home, new).ref)
 
             parts.database.write(some)
+        named = tuple(f"u{number:05d}@{DOMAIN}" for number in _SENDING if number < users)
+
+        def lend(conn: sa.Connection) -> None:
+            for number in range(_WRITTEN_AS):
+                one = SharedAddress(f"vp{number}@{DOMAIN}", f"Văn phòng {number}", "group", home.number)
+                lent = replace(one, members=(f"u00000@{DOMAIN}",), send_as=named)
+                shared.put(conn, parts.seal, parts.accounts, lent, f"vanthu@{DOMAIN}")
+
+        parts.accounts.all()
+        time.sleep(2.1)  # the directory looks for changes every two seconds
+        parts.database.write(lend)
     finally:
         parts.close()
     write_durably(settings.file, example(settings).encode())

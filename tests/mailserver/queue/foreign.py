@@ -183,7 +183,10 @@ def available() -> dict[str, bool]:
     """Which of them can run here."""
     root = os.geteuid() == 0
     runs = (
-        EXIM.is_file() and not subprocess.run([str(EXIM), "-bV"], check=False, capture_output=True).returncode
+        EXIM.is_file()
+        and not subprocess.run(
+            [str(EXIM), "-C", "/dev/null", "-bV"], check=False, capture_output=True
+        ).returncode
     )
     return {"postfix": root and shutil.which("postfix") is not None, "exim": root and runs}
 
