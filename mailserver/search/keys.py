@@ -22,7 +22,7 @@ class Key:
     ``AND``, ``OR``, ``NOT``: ``keys``. ``FLAG``: bit ``number``, ``wanted``. ``KEYWORD``: ``text``, ``wanted``.
     ``SEQ``, ``UID``: ``set``. Dates: ``number`` days since 1970. Sizes, seconds, ``MODSEQ``: ``number``.
     Texts: ``text``; ``HEADER``: ``header`` and ``text``; ``fuzzy``: words in any order do (RFC 6203).
-    ``EMAILID``, ``THREADID``: ``text``. ``ALL``, ``NONE``, ``FILES`` (has attachments): nothing. ``EMAILID``, ``THREADID``: ``text`` (RFC 8474 §6).
+    ``EMAILID``, ``THREADID``: ``text`` (RFC 8474 §6). ``ALL``, ``NONE``, ``FILES`` (has attachments): nothing.
     """
 
     name: str
@@ -40,12 +40,11 @@ TEXTS = frozenset({"BCC", "BODY", "CC", "FROM", "SUBJECT", "TEXT", "TO"})
 
 _COST = {"SEQ": 0, "UID": 0, "FLAG": 0, "KEYWORD": 0, "ALL": 0, "NONE": 0, "MODSEQ": 0}
 _COST |= dict.fromkeys(("BEFORE", "ON", "SINCE", "LARGER", "SMALLER", "YOUNGER", "OLDER"), 1)
-_COST |= dict.fromkeys(("SAVEDBEFORE", "SAVEDON", "SAVEDSINCE", "EMAILID"), 1)
 _COST |= dict.fromkeys(
     ("SUBJECT", "FROM", "TO", "CC", "BCC", "SENTBEFORE", "SENTON", "SENTSINCE", "FILES"), 2
 )
 _COST |= {**dict.fromkeys(("SAVEDBEFORE", "SAVEDON", "SAVEDSINCE", "EMAILID"), 1), "THREADID": 2}
-_COST |= {"THREADID": 3, "HEADER": 3, "BODY": 4, "TEXT": 4}
+_COST |= {"HEADER": 3, "BODY": 4, "TEXT": 4}
 
 
 def cost(key: Key) -> int:

@@ -13,8 +13,6 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-import sqlalchemy as sa
-
 from config.clock import now_us
 from config.refusal import Refused
 from mailserver.message import finder, fold_line, header_text
@@ -23,7 +21,6 @@ from mailserver.search.columns import Column, Threads, field_values
 from mailserver.search.facts import Facts
 from mailserver.search.keys import Key, cost
 from mailserver.store import Ref, Store
-from mailserver.store import schema as stored
 from mailserver.store.identifiers import email_id, thread_id
 
 _SECONDS = 60.0
@@ -114,8 +111,6 @@ class Searcher:
             return self._of_numbers(key, among)
         if level == 4:
             return self._of_bodies(key, among)
-        if key.name == "THREADID":
-            return self._of_thread(key.text.encode(), among)
         if key.fuzzy and len(words := key.text.split()) > 1:
             parts = tuple(Key(key.name, text=one, header=key.header) for one in words[:50])
             return self.match(Key("AND", parts), among)
@@ -183,45 +178,17 @@ class Searcher:
         if name == "FILES":
             files = self.values("files")
             return [at for at in among if files[at]]
-        if name == "EMAILID":  # RFC 8474 §6
-            blobs, wanted = self.values("blob"), key.text.encode()
-            return [at for at in among if email_id(blobs[at]) == wanted]
-        saved = name.startswith("SAVED")
-        times = self._saved() if saved else self.values("date" if name.startswith("SENT") else "arrival")
+        times = self.values("date" if name.startswith("SENT") else "arrival")
         if name in ("YOUNGER", "OLDER"):  # RFC 5032
             edge = self._now_us - asked * 1_000_000
             return [at for at in among if (times[at] >= edge if name == "YOUNGER" else times[at] <= edge)]
         day = asked * _DAY_US - _ZONE_US
-        kind = name.removeprefix("SENT").removeprefix("SAVED")
+        kind = name.removeprefix("SENT")
         if kind == "BEFORE":
             return [at for at in among if times[at] < day]
         if kind == "SINCE":
             return [at for at in among if times[at] >= day]
         return [at for at in among if day <= times[at] < day + _DAY_US]
-
-    def _saved(self) -> list[int]:
-        """When messages came into this mailbox; where that is not known, their internal date (RFC 8514 §4.3)."""
-        table, ref = stored.message, self._box.ref
-        query = sa.select(table.c.uid, sa.func.coalesce(table.c.savedate_us, table.c.internaldate_us)).where(
-            table.c.agency == ref.agency, table.c.mailbox == ref.mailbox
-        )
-        with self._shared.store.database.reading() as conn:
-            known = {row[0]: row[1] for row in conn.execute(query)}
-        return [known.get(uid, 0) for uid in self._uids]
-
-    def _of_thread(self, wanted: bytes, among: Sequence[int]) -> Sequence[int]:
-        store, blobs = self._shared.store, self.values("blob")
-        found: list[int] = []
-        for start in range(0, len(among), _CHECK):
-            self._check()
-            run = among[start : start + _CHECK]
-            known = store.summaries([blobs[at] for at in run])
-            found += [
-                at
-                for at in run
-                if (one := known.get(blobs[at])) is not None and thread_id(store.seal, one) == wanted
-            ]
-        return found
 
     def values(self, kind: str) -> Sequence[int]:
         """A column of numbers by position."""

@@ -19,8 +19,6 @@ _FLAGS = {
     for no in ("", "UN")
 }
 _DATES = frozenset(f"{kind}{name}" for kind in ("", "SENT", "SAVED") for name in ("BEFORE", "ON", "SINCE"))
-_IDS = frozenset({"EMAILID", "THREADID"})
-_DATES |= {"SAVEDBEFORE", "SAVEDON", "SAVEDSINCE"}  # RFC 8514 §4.3
 _NUMBERS = frozenset({"LARGER", "SMALLER", "YOUNGER", "OLDER"})
 _ARGUMENTS = (
     TEXTS
@@ -199,7 +197,7 @@ class _Reader:
         if word in _FLAGS:
             bit, wanted = _FLAGS[word]
             return Key("FLAG", number=bit, wanted=wanted)
-        if word in ("ALL", "OLD", "SAVEDATESUPPORTED"):  # RFC 8514 §4.3: every mailbox here keeps it
+        if word in ("ALL", "OLD"):
             return Key("ALL")
         if word == "SAVEDATESUPPORTED":  # RFC 8514 §4.3
             return Key("ALL")
@@ -220,8 +218,6 @@ class _Reader:
             if not number and word in ("YOUNGER", "OLDER"):
                 raise Syntax(f"{word} 0 is not an interval")  # RFC 5032 §3
             return Key(word, number=number)
-        if word in _IDS:  # RFC 8474 §6
-            return Key(word, text=_decoded(cursor.astring()))
         if word in ("NOT", "OR"):
             keys = [self.key(depth + 1, None)]
             if word == "OR":
