@@ -23,6 +23,8 @@ UIDS = 100_000
 MODSEQS = 1_000_000_000
 _NUMBERS = 1_000_000
 
+_LATER_US = 3650 * 86_400_000_000
+
 
 def fence(database: Database) -> int:
     """Skip numbers in every mailbox and hold the queue; returns the number of mailboxes. Nobody serves yet."""
@@ -35,11 +37,14 @@ def fence(database: Database) -> int:
     def rest(conn: sa.Connection) -> None:
         conn.execute(
             sa.update(counter)
-            .where(counter.c.kind.in_(["blob", "mailbox", "outbound", "spread"]))
+            .where(counter.c.kind.in_(["blob", "mailbox", "outbound", "spread", "submission"]))
             .values(next=counter.c.next + _NUMBERS)
         )
         # What waited then may have been sent since: a person decides (`congvan queue list`, `retry`).
         conn.execute(sa.update(schema.outbound).values(state="held", lease_until_us=None))
+        # The same for held submissions whose time has passed: their senders see them waiting and decide.
+        table, now = schema.submission, now_us()
+        conn.execute(sa.update(table).where(table.c.release_us <= now).values(release_us=now + _LATER_US))
         conn.execute(sa.delete(schema.emptied))
 
     database.write(rest)

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from playwright.sync_api import Browser, sync_playwright
 
-from config.settings import Installation, Listen, Settings
+from config.settings import Installation, Listen, Settings, Submission
 from tests.conftest import Province
 from tests.webmail.conftest import Parts, make_parts
 from webmail.server import serve
@@ -85,6 +85,7 @@ def serving(
         file=tmp_path / "province.toml",
         installation=Installation(name="tỉnh Cà Mau", tls_name="localhost", demo=True),
         listen=Listen(web="127.0.0.1:0"),
+        submission=Submission(undo_seconds=0),
     )
     settings = made or settings
     parts = make_parts(small_province, settings)

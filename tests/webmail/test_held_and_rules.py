@@ -130,6 +130,12 @@ def test_an_absence_needs_an_end_and_lends_the_mailbox(site: Site) -> None:
     shown = deputy.get("/mail/inbox").text
     assert f"/mail/{ref.agency}.{ref.mailbox}" in shown
     assert deputy.get(f"/mail/{ref.agency}.{ref.mailbox}").status_code == 200
+    uid = site.put(CIVIL, b"Subject: Mot\r\n\r\nx\r\n")
+    here = f"/mail/{ref.agency}.{ref.mailbox}"
+    assert deputy.get(f"{here}/{uid}").status_code == 200
+    assert deputy.post(f"{here}/act", {"do": "flag", "uid": str(uid)}).status_code == 302
+    for what in ("trash", "archive"):
+        assert deputy.post(f"{here}/act", {"do": what, "uid": str(uid)}).status_code == 403
     assert site.signed_in(OTHER).get(f"/mail/{ref.agency}.{ref.mailbox}").status_code == 404
     assert browser.post("/me/away/end", {}).status_code == 302
     assert deputy.get(f"/mail/{ref.agency}.{ref.mailbox}").status_code == 404

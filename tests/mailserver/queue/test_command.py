@@ -75,3 +75,18 @@ def test_refusals(settings: Settings, capsys: pytest.CaptureFixture[str]) -> Non
         with pytest.raises(SystemExit) as ended:
             run(settings, capsys, *words)
         assert ended.value.code == 2
+
+
+def test_show_hold_release_expire(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    code, said = run(settings, capsys, "show", "0", "1", "--json")
+    assert code == 0
+    told = json.loads(said)
+    assert told["recipient"] == "r0@c.example"
+    assert told["size"] == len(b"Subject: q\r\n\r\n")
+    assert "Subject" not in said  # an operator sees envelopes
+    for verb, state in (("hold", "held"), ("release", "waiting"), ("expire", "expiring")):
+        assert run(settings, capsys, verb, "0", "1")[0] == 0
+        listed = json.loads(run(settings, capsys, "list", "--json")[1])
+        assert listed["items"][0]["state"] == state
+    assert run(settings, capsys, "release", "0", "2")[0] == 1  # it is not held
+    assert run(settings, capsys, "expire", "7", "7")[0] == 1

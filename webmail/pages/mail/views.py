@@ -16,7 +16,7 @@ from mailserver.store import FLAGGED, SEEN
 from policy.ledger.entries import record
 from policy.ledger.leaf import JSON
 from webmail import frame, navigation, toast
-from webmail.errors import NotThere
+from webmail.errors import NotAllowed, NotThere
 from webmail.frame import page
 from webmail.language import t
 from webmail.pages.mail import forms, queries, reading
@@ -140,6 +140,11 @@ def act(mailbox: str) -> AnyResponse:
     """Mark, move or delete letters of one mailbox."""
     place = queries.place(mailbox)
     wanted = forms.act()
+    if place.lent_by and wanted.do not in _FLAGS:
+        raise NotAllowed(
+            "Đọc thay chỉ được đánh dấu và gắn cờ; không chuyển hay xóa thư của người khác.",
+            "A deputy marks and flags; nothing is moved or deleted for somebody else.",
+        )
     if place.shared:
         _record_shared("mailbox.changed", place, {"act": wanted.do, "uids": [*wanted.uids]})
     if wanted.do in _FLAGS:
@@ -160,6 +165,8 @@ def act(mailbox: str) -> AnyResponse:
 def _move(place: Place, wanted: Act) -> AnyResponse:
     kind = wanted.do
     target = queries.place(wanted.target) if kind == "move" else sibling(queries.places(), place, kind)
+    if target.lent_by:
+        raise NotThere
     if target.box.ref == place.box.ref:
         return _back(place.slug)
     pairs = frame.wait(frame.parts().store.move(place.box.ref, wanted.uids, target.box.ref))
