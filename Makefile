@@ -51,6 +51,21 @@ lint:
 build-check: ## builds the wheel, installs it outside the tree and starts it from /
 	bash tests/wheel_check.sh
 
+.PHONY: fuzz-signatures bench-crypto wycheproof thunderbird
+fuzz-signatures: install-dev ## SECONDS_OF_FUZZ=600: coverage-guided fuzzing of CMS, PDF and edXML signatures
+	for target in cms envelope edxml pdf; do \
+	  $(BIN)/python -m tests.fuzz.signatures $$target -max_total_time=$(or $(SECONDS_OF_FUZZ),600) || exit 1; done
+
+bench-crypto: install-dev ## signing, sealing, verifying beside the bare OpenSSL operations of the same run
+	$(BIN)/python -m tests.bench.crypto
+
+wycheproof: install-dev ## VECTORS=…/testvectors_v1: Project Wycheproof against what opens and verifies here
+	CONGVAN_WYCHEPROOF=$(VECTORS) $(BIN)/python -m pytest tests/exchange/sealing/test_wycheproof.py
+
+thunderbird: install-dev ## Debian's thunderbird shows our letters as signed and opens the encrypted one (Marionette, headless)
+	command -v thunderbird >/dev/null || apt-get install -y -qq --no-install-recommends thunderbird
+	$(BIN)/python -m tests.clients.thunderbird
+
 lock: install-dev ## writes the locks anew
 	$(BIN)/uv pip compile pyproject.toml --group build --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate -q -o requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --group dev -c requirements.lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate -q -o requirements-dev.lock
@@ -73,7 +88,7 @@ bench-memory: install ## DIR=…: memory of the mail process while 64 connection
 	$(BIN)/python -m tests.bench.memory $(DIR)
 
 .PHONY: fuzz
-fuzz: install-dev ## SECONDS_OF_FUZZ=600: coverage-guided fuzzing of IMAP in every state and of the message scanner; what it finds stays in CORPUS=
+fuzz: install-dev fuzz-signatures ## SECONDS_OF_FUZZ=600: coverage-guided fuzzing of IMAP in every state and of the message scanner; what it finds stays in CORPUS=
 	$(BIN)/python -m tests.mailserver.imap.fuzz -max_total_time=$(or $(SECONDS_OF_FUZZ),600) $(or $(CORPUS),/tmp/congvan-fuzz)-imap
 	$(BIN)/python -m tests.mailserver.message.fuzz -max_total_time=$(or $(SECONDS_OF_FUZZ),600) $(or $(CORPUS),/tmp/congvan-fuzz)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from config.clock import VIETNAM
+from config.durable import write_durably
 from config.refusal import Refused
 from congvan.output import emit
 from exchange.sealing.judging import Judging
@@ -19,6 +20,7 @@ from exchange.trust.directory import TrustDirectory
 from exchange.trust.verdict import Verdict
 from exchange.verifying.cms import is_cms, verify_cms
 from exchange.verifying.file import MAX_BYTES, verify_file
+from exchange.verifying.openpgp import is_openpgp, verify_openpgp
 from policy.ledger.checkpoint import Key
 
 _MAX_KEY = 1_000_000
@@ -44,8 +46,10 @@ def register(subparsers: Any) -> None:
         "--require-revocation", action="store_true", help="no word on revocation is not good enough"
     )
     command.add_argument("--at", metavar="TIME", help="judge as of this moment (ISO 8601), not of now")
-    command.add_argument("--content", metavar="FILE", type=Path, help="what a detached CMS signature is over")
-    command.add_argument("--output", metavar="FILE", type=Path, help="where the content of a CMS file goes")
+    command.add_argument("--content", metavar="FILE", type=Path, help="what a detached signature is over")
+    command.add_argument(
+        "--output", metavar="FILE", type=Path, help="where the content of a CMS or OpenPGP file goes"
+    )
     command.set_defaults(run=verify)
 
 
@@ -54,6 +58,8 @@ def verify(args: argparse.Namespace) -> int:
     openers, logs, pgp = _keys([_read(Path(one), _MAX_KEY) for one in args.key])
     if is_cms(_read(args.file, 64)):
         verdict = _cms(args, openers)
+    elif is_openpgp(_read(args.file, 200)):
+        verdict = _openpgp(args, pgp)
     else:
         verdict = verify_file(
             _read(args.file, MAX_BYTES),
@@ -79,6 +85,14 @@ def _cms(args: argparse.Namespace, openers: list[Opener]) -> Verdict:
             return verify_cms(source, judging, openers, content=content, output=args.output)
     except OSError as problem:
         raise unreadable(Path(problem.filename or args.file), problem) from None
+
+
+def _openpgp(args: argparse.Namespace, keys: list[bytes]) -> Verdict:
+    content = _read(args.content, MAX_BYTES) if args.content else None
+    verdict, opened = verify_openpgp(_read(args.file, MAX_BYTES), keys, content)
+    if opened is not None and args.output is not None:
+        write_durably(args.output, opened, mode=0o600)
+    return verdict
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import BinaryIO
+from typing import Protocol, TypeAlias
 
 from exchange.sealing import der
 
@@ -19,6 +19,24 @@ MAX_DEPTH = 40
 CHUNK = 256 * 1024
 CONSTRUCTED = 0x20
 _END = 0x00
+Buffer: TypeAlias = bytes | memoryview
+
+
+class Readable(Protocol):
+    """What gives bytes, forward only."""
+
+    def read(self, size: int, /) -> bytes:
+        """Up to ``size`` bytes, b"" at the end."""
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """How many bytes were put into ``buffer``, 0 at the end."""
+
+
+def pieces_of(source: Readable) -> Iterator[memoryview]:
+    """All of ``source`` in pieces; each is good until the next is asked for."""
+    buffer = memoryview(bytearray(CHUNK))
+    while count := source.readinto(buffer):
+        yield buffer[:count]
 
 
 class Malformed(ValueError):
@@ -128,10 +146,11 @@ class Node:
 class Stream:
     """Elements one after the other from a file that is read forward only."""
 
-    def __init__(self, source: BinaryIO) -> None:
+    def __init__(self, source: Readable) -> None:
         self._source = source
         self._ahead = b""
         self._at = 0
+        self._buffer = memoryview(b"")
         self._ends: list[int | None] = []
         """Where the constructed elements we are in end; ``None``: indefinite."""
 
@@ -175,8 +194,11 @@ class Stream:
         """The next element, of at most ``limit`` bytes."""
         return Node(self._raw(limit, 0))
 
-    def string(self, tag: int) -> Iterator[bytes]:
-        """The value of an OCTET STRING (implicit ``tag``; primitive, or constructed to any depth) in chunks."""
+    def string(self, tag: int) -> Iterator[memoryview]:
+        """The value of an OCTET STRING (implicit ``tag``; primitive, or constructed to any depth) in chunks.
+
+        Each is good until the next is asked for.
+        """
         found, length = self._header()
         if found == tag:
             if length is None:
@@ -265,11 +287,19 @@ class Stream:
         self._at += size
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def _chunks(self, length: int) -> Iterator[bytes]:
+    def _chunks(self, length: int) -> Iterator[memoryview]:
+        if self._ahead and length:
+            yield memoryview(self._take(1))
+            length -= 1
+        if length and not self._buffer:
+            self._buffer = memoryview(bytearray(min(length, CHUNK)))
         while length:
-            size = min(length, CHUNK)
-            yield self._take(size)
-            length -= size
+            count = self._source.readinto(self._buffer[:length])
+            if not count:
+                raise Malformed("it ends too early")
+            self._at += count
+            length -= count
+            yield self._buffer[:count]
 
 
 def _definite(data: bytes, start: int, limit: int, depth: int) -> tuple[bytes | None, int]:

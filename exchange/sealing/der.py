@@ -4,6 +4,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import cache, lru_cache
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 INTEGER, BIT_STRING, OCTET_STRING, NULL_TAG, OID_TAG = 0x02, 0x03, 0x04, 0x05, 0x06
 SEQUENCE, SET = 0x30, 0x31
@@ -19,7 +23,8 @@ def header(tag: int, length: int) -> bytes:
 
 def tlv(tag: int, *parts: bytes) -> bytes:
     """Tag, length, contents."""
-    return b"".join((header(tag, sum(map(len, parts))), *parts))
+    inside = parts[0] if len(parts) == 1 else b"".join(parts)
+    return header(tag, len(inside)) + inside
 
 
 def sequence(*parts: bytes) -> bytes:
@@ -52,6 +57,7 @@ def null() -> bytes:
     return bytes((NULL_TAG, 0))
 
 
+@cache
 def oid(dotted: str) -> bytes:
     """OBJECT IDENTIFIER."""
     first, second, *rest = (int(one) for one in dotted.split("."))
@@ -75,6 +81,7 @@ def implicit(number: int, data: bytes) -> bytes:
     return tlv(0x80 | number, data)
 
 
+@lru_cache(maxsize=256)
 def algorithm(dotted: str, *parameters: bytes) -> bytes:
     """AlgorithmIdentifier."""
     return sequence(oid(dotted), *parameters)
@@ -86,6 +93,18 @@ def time(moment: datetime) -> bytes:
     if 1950 <= moment.year < 2050:
         return tlv(0x17, moment.strftime("%y%m%d%H%M%SZ").encode("ascii"))
     return tlv(0x18, moment.strftime("%Y%m%d%H%M%SZ").encode("ascii"))
+
+
+@lru_cache(maxsize=4096)
+def certificate(one: x509.Certificate) -> bytes:
+    """A certificate in DER; kept, because writing it out takes longer than signing with its key."""
+    return one.public_bytes(Encoding.DER)
+
+
+@lru_cache(maxsize=4096)
+def issuer_and_serial(one: x509.Certificate) -> bytes:
+    """IssuerAndSerialNumber (RFC 5652 §10.2.4)."""
+    return sequence(one.issuer.public_bytes(), integer(one.serial_number))
 
 
 def contents(data: bytes) -> bytes:

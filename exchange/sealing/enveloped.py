@@ -16,16 +16,17 @@ import io
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import BinaryIO, Protocol
+from io import BufferedIOBase
 
 from cryptography import x509
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import padding
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from config.refusal import Refused
 from exchange.sealing import der
-from exchange.sealing.ber import CHUNK, Malformed, Node, Stream
+from exchange.sealing.ber import CHUNK, Buffer, Malformed, Node, Readable, Stream, pieces_of
 from exchange.sealing.recipients import (
     MAX_RECIPIENTS,
     CannotOpen,
@@ -61,24 +62,26 @@ class Opened:
     content: bytes = b""
 
 
-class Readable(Protocol):
-    """What gives bytes."""
-
-    def read(self, size: int, /) -> bytes:
-        """Up to ``size`` bytes, b"" at the end."""
-
-
 def encrypt(content: bytes, infos: Sequence[bytes], key: bytes, nonce: bytes | None = None) -> bytes:
     """ContentInfo of AuthEnvelopedData; ``key`` is 32 bytes, fresh for each call, ``nonce`` 12 bytes."""
-    target = io.BytesIO()
-    seal_stream(io.BytesIO(content), len(content), target, infos, key, nonce)
-    return target.getvalue()
+    nonce = nonce or os.urandom(12)
+    head, size = _gcm_head(infos, nonce, len(content)), len(content)
+    whole = io.BytesIO()
+    whole.seek(len(head) + size + 1 + _TAG)
+    whole.write(b"\0")
+    with whole.getbuffer() as view:  # encrypted in place: of a large packet no second copy is made
+        view[: len(head)] = head
+        sealed = view[len(head) : len(head) + size + _TAG]
+        AESGCM(key).encrypt_into(nonce, content, None, sealed)
+        view[len(head) + size :] = der.octets(bytes(sealed[-_TAG:]))
+        sealed.release()
+    return whole.getvalue()
 
 
 def seal_stream(
     source: Readable,
     size: int,
-    target: BinaryIO,
+    target: BufferedIOBase,
     infos: Sequence[bytes],
     key: bytes,
     nonce: bytes | None = None,
@@ -88,9 +91,15 @@ def seal_stream(
     encryptor = Cipher(algorithms.AES(key), modes.GCM(nonce)).encryptor()
     target.write(_gcm_head(infos, nonce, size))
     buffer = bytearray(CHUNK + 16)
-    for piece in _exactly(source, size):
+    left = size
+    for piece in pieces_of(source):
+        left -= len(piece)
+        if left < 0:
+            break
         count = encryptor.update_into(piece, buffer)
         target.write(memoryview(buffer)[:count])
+    if left:
+        raise ValueError("the source is not as long as it was said to be")
     target.write(encryptor.finalize())
     target.write(der.octets(encryptor.tag))
 
@@ -118,7 +127,7 @@ def decrypt(data: bytes, openers: Sequence[Opener]) -> Opened:
     return replace(opened, content=target.getvalue())
 
 
-def open_stream(source: BinaryIO, openers: Sequence[Opener], target: BinaryIO) -> Opened:
+def open_stream(source: BufferedIOBase, openers: Sequence[Opener], target: BufferedIOBase) -> Opened:
     """Open what ``source`` (seekable) holds into ``target`` (seekable, empty).
 
     What stands in ``target`` counts only when this returns. Raises ``NotCms`` or ``CannotOpen``.
@@ -212,7 +221,7 @@ def _keys(head: _Head, openers: Sequence[Opener]) -> list[bytes]:
 
 
 def _one_pass(
-    stream: Stream, head: _Head, key: bytes, attributes: bytes | None, target: BinaryIO
+    stream: Stream, head: _Head, key: bytes, attributes: bytes | None, target: BufferedIOBase
 ) -> int | bytes | None:
     """The length of the ciphertext when it was right, the attributes that must be known before, or ``None``."""
     _read_head(stream)
@@ -231,8 +240,8 @@ def _gcm_pass(
     head: _Head,
     key: bytes,
     attributes: bytes | None,
-    pieces: Iterator[bytes],
-    target: BinaryIO,
+    pieces: Iterator[Buffer],
+    target: BufferedIOBase,
 ) -> int | bytes | None:
     decryptor = Cipher(algorithms.AES(key), modes.GCM(head.start)).decryptor()
     if attributes is not None:
@@ -261,7 +270,7 @@ def _gcm_pass(
 
 
 def _cbc_pass(
-    stream: Stream, head: _Head, key: bytes, pieces: Iterator[bytes], target: BinaryIO
+    stream: Stream, head: _Head, key: bytes, pieces: Iterator[Buffer], target: BufferedIOBase
 ) -> int | None:
     decryptor = Cipher(algorithms.AES(key), modes.CBC(head.start)).decryptor()
     unpadder = padding.PKCS7(128).unpadder()
@@ -296,7 +305,7 @@ def _gcm_head(infos: Sequence[bytes], nonce: bytes, size: int) -> bytes:
     return der.header(der.SEQUENCE, len(outer) + size + 2 + _TAG) + outer
 
 
-def _is_canonical(source: BinaryIO, head: _Head, size: int) -> bool:
+def _is_canonical(source: BufferedIOBase, head: _Head, size: int) -> bool:
     """Whether the file is what ``seal_stream`` writes. The tag is known to be right."""
     if head.length != 32:
         return False
@@ -308,15 +317,3 @@ def _is_canonical(source: BinaryIO, head: _Head, size: int) -> bool:
         return False
     source.seek(0)
     return source.read(len(written)) == written
-
-
-def _exactly(source: Readable, size: int) -> Iterator[bytes]:
-    left = size
-    while left:
-        piece = source.read(min(left, CHUNK))
-        if not piece:
-            raise ValueError("the source is shorter than it was said to be")
-        yield piece
-        left -= len(piece)
-    if source.read(1):
-        raise ValueError("the source is longer than it was said to be")

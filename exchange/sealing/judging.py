@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TypeAlias
 
 from cryptography import x509
@@ -75,6 +76,7 @@ class Judging:
         return result
 
 
+@lru_cache(maxsize=2048)
 def load_certificate(data: bytes) -> x509.Certificate:
     """A certificate (DER) from outside, with all that is read of it later read now. Raises ``ValueError``.
 

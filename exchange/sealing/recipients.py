@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol, TypeAlias
 
 from cryptography import x509
@@ -275,9 +276,14 @@ def _shared_info(wrap_der: bytes, length: int, ukm: bytes | None) -> bytes:
     return der.sequence(wrap_der, entity, supplied)
 
 
+@lru_cache(maxsize=4096)
+def _key_of(certificate: x509.Certificate) -> object:
+    return certificate.public_key()
+
+
 def _recipient_info(certificate: x509.Certificate, key: bytes, plain_client: bool) -> bytes:
-    public = certificate.public_key()
-    name = der.sequence(certificate.issuer.public_bytes(), der.integer(certificate.serial_number))
+    public = _key_of(certificate)
+    name = der.issuer_and_serial(certificate)
     if isinstance(public, rsa.RSAPublicKey):
         if plain_client:
             method, wrapped = der.algorithm(_RSA, der.null()), public.encrypt(key, rsa_padding.PKCS1v15())
@@ -296,14 +302,25 @@ def _recipient_info(certificate: x509.Certificate, key: bytes, plain_client: boo
     point = ephemeral.public_key().public_bytes(
         serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
     )
-    wrap_der = der.algorithm(_WRAP)
     shared = ephemeral.exchange(ec.ECDH(), public)
-    wrapping = X963KDF(hashes.SHA256(), 32, _shared_info(wrap_der, 32, None)).derive(shared)
-    originator = der.explicit(1, der.contents(der.sequence(der.algorithm(_EC_PUBLIC_KEY), der.bits(point))))
-    return der.explicit(
+    wrapping = X963KDF(hashes.SHA256(), 32, _OUR_SHARED_INFO).derive(shared)
+    before, between = _around_agreement(certificate, len(point), len(key) + 8)
+    return b"".join((before, point, between, keywrap.aes_key_wrap(wrapping, key)))
+
+
+_OUR_SHARED_INFO = _shared_info(der.algorithm(_WRAP), 32, None)
+
+
+@lru_cache(maxsize=4096)
+def _around_agreement(certificate: x509.Certificate, point: int, wrapped: int) -> tuple[bytes, bytes]:
+    """What stands before the ephemeral point and between it and the wrapped key, which ends the structure."""
+    ephemeral = der.contents(der.sequence(der.algorithm(_EC_PUBLIC_KEY), der.bits(b"\x04" * point)))
+    whole = der.explicit(
         1,
         der.integer(3),
-        der.explicit(0, originator),
-        der.algorithm(_ECDH_SHA256, wrap_der),
-        der.sequence(der.sequence(name, der.octets(keywrap.aes_key_wrap(wrapping, key)))),
+        der.explicit(0, der.explicit(1, ephemeral)),
+        der.algorithm(_ECDH_SHA256, der.algorithm(_WRAP)),
+        der.sequence(der.sequence(der.issuer_and_serial(certificate), der.octets(bytes(wrapped)))),
     )
+    at = whole.index(b"\x04" * point)
+    return whole[:at], whole[at + point : -wrapped]

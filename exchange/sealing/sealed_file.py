@@ -14,13 +14,13 @@ import os
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO
 
 from cryptography import x509
 
 from config.refusal import Refused
-from exchange.sealing.ber import CHUNK
+from exchange.sealing.ber import Readable, pieces_of
 from exchange.sealing.enveloped import Opened, open_stream, seal_stream
 from exchange.sealing.judging import Judging, Sign
 from exchange.sealing.recipients import Opener, recipient_infos
@@ -38,7 +38,7 @@ def seal_file(
     """Sign as the holder of ``certificates[0]`` and encrypt to ``recipients``. Raises ``Refused``, ``OSError``."""
     with source.open("rb") as plain, _quarantined(target) as sealed:
         digest, size = hashlib.sha256(), 0
-        while piece := plain.read(CHUNK):
+        for piece in pieces_of(plain):
             digest.update(piece)
             size += len(piece)
         plain.seek(0)
@@ -56,7 +56,7 @@ def seal_file(
 
 
 def unseal_file(
-    source: BinaryIO, target: Path | None, openers: Sequence[Opener], judging: Judging
+    source: BufferedIOBase, target: Path | None, openers: Sequence[Opener], judging: Judging
 ) -> tuple[Opened, CmsJudgement]:
     """Open, judge, and give the content out into ``target``, unless the signature is TOTAL-FAILED.
 
@@ -74,7 +74,7 @@ def unseal_file(
 
 
 @contextmanager
-def _spool(beside: Path) -> Iterator[BinaryIO]:
+def _spool(beside: Path) -> Iterator[BufferedIOBase]:
     """A file without a name on the disk of ``beside``."""
     path = beside.with_name(f".{beside.name}.{secrets.token_hex(8)}.quarantine")
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
@@ -84,7 +84,7 @@ def _spool(beside: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _quarantined(target: Path, keep: Callable[[], bool] = lambda: True) -> Iterator[BinaryIO]:
+def _quarantined(target: Path, keep: Callable[[], bool] = lambda: True) -> Iterator[BufferedIOBase]:
     """A file that becomes ``target``, whole and durable, when the block ends well and ``keep`` agrees."""
     path = target.with_name(f".{target.name}.{secrets.token_hex(8)}.quarantine")
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
@@ -102,13 +102,18 @@ def _quarantined(target: Path, keep: Callable[[], bool] = lambda: True) -> Itera
 class _Joined:
     """Several files read as one."""
 
-    def __init__(self, parts: Sequence[BinaryIO]) -> None:
+    def __init__(self, parts: Sequence[Readable]) -> None:
         self._parts = list(parts)
 
-    def read(self, size: int, /) -> bytes:
-        """Up to ``size`` bytes, b"" at the end of the last."""
+    def readinto(self, buffer: memoryview, /) -> int:
+        """How many bytes were put into ``buffer``, 0 at the end of the last file."""
         while self._parts:
-            if piece := self._parts[0].read(size):
-                return piece
+            if count := self._parts[0].readinto(buffer):
+                return count
             self._parts.pop(0)
-        return b""
+        return 0
+
+    def read(self, size: int, /) -> bytes:
+        """Up to ``size`` bytes."""
+        buffer = bytearray(size)
+        return bytes(buffer[: self.readinto(memoryview(buffer))])

@@ -13,16 +13,16 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import BinaryIO
+from functools import lru_cache
+from io import BufferedIOBase
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from config.refusal import Refused
 from exchange.sealing import der
-from exchange.sealing.ber import CHUNK, Malformed, Node, Stream
+from exchange.sealing.ber import Buffer, Malformed, Node, Stream, pieces_of
 from exchange.sealing.judging import CLOCK_SKEW, Judging, Sign, load_certificate, signature_verdict
 from exchange.sealing.signer_info import (
     CONTENT_TYPE,
@@ -78,14 +78,23 @@ class CmsJudgement:
 
 def signed_attributes(certificate: x509.Certificate, digest: bytes, at: datetime) -> bytes:
     """The DER SET that is signed. ``digest``: SHA-256 of the content; ``at``: aware, whole seconds used."""
-    own = hashlib.sha256(certificate.public_bytes(Encoding.DER)).digest()
-    values = {
-        CONTENT_TYPE: der.oid(DATA),
-        SIGNING_TIME: der.time(at),
-        MESSAGE_DIGEST: der.octets(digest),
-        SIGNING_CERTIFICATE_V2: der.sequence(der.sequence(der.sequence(der.octets(own)))),
-    }
-    return der.set_of(*(der.sequence(der.oid(kind), der.set_of(value)) for kind, value in values.items()))
+    return der.set_of(
+        _attribute(CONTENT_TYPE, der.oid(DATA)),
+        _attribute(SIGNING_TIME, der.time(at)),
+        _attribute(MESSAGE_DIGEST, der.octets(digest)),
+        _naming(certificate),
+    )
+
+
+@lru_cache(maxsize=4096)
+def _naming(certificate: x509.Certificate) -> bytes:
+    """The attribute signing-certificate-v2 that names ``certificate``."""
+    own = hashlib.sha256(der.certificate(certificate)).digest()
+    return _attribute(SIGNING_CERTIFICATE_V2, der.sequence(der.sequence(der.sequence(der.octets(own)))))
+
+
+def _attribute(kind: str, value: bytes) -> bytes:
+    return der.sequence(der.oid(kind), der.tlv(der.SET, value))
 
 
 def sign_detached(
@@ -134,24 +143,31 @@ def around(size: int, detached: bytes) -> tuple[bytes, bytes]:
 def _closing(attributes: bytes, signature: bytes, certificates: Sequence[x509.Certificate]) -> bytes:
     """Certificates and the signer information: what stands behind the content."""
     own = certificates[0]
-    digest = der.algorithm(_SHA256)
-    kind = own.public_key()
-    if isinstance(kind, ec.EllipticCurvePublicKey):
-        method = der.algorithm(_ECDSA_SHA256)
-    elif isinstance(kind, rsa.RSAPublicKey):
-        method = der.algorithm(_RSA, der.null())
-    else:
-        raise Refused("key-kind", "Loại khóa không ký CMS được.", "This kind of key cannot sign CMS.")
     signer_info = der.sequence(
         der.integer(1),
-        der.sequence(own.issuer.public_bytes(), der.integer(own.serial_number)),
-        digest,
+        der.issuer_and_serial(own),
+        der.algorithm(_SHA256),
         der.explicit(0, der.contents(attributes)),
-        method,
+        _method_of(own),
         der.octets(signature),
     )
-    bag = sorted(one.public_bytes(Encoding.DER) for one in certificates)
-    return der.explicit(0, *bag) + der.set_of(signer_info)
+    return _bag(tuple(certificates)) + der.tlv(der.SET, signer_info)
+
+
+@lru_cache(maxsize=4096)
+def _method_of(certificate: x509.Certificate) -> bytes:
+    """The signature algorithm of the certificate's key. Raises ``Refused``."""
+    kind = certificate.public_key()
+    if isinstance(kind, ec.EllipticCurvePublicKey):
+        return der.algorithm(_ECDSA_SHA256)
+    if isinstance(kind, rsa.RSAPublicKey):
+        return der.algorithm(_RSA, der.null())
+    raise Refused("key-kind", "Loại khóa không ký CMS được.", "This kind of key cannot sign CMS.")
+
+
+@lru_cache(maxsize=4096)
+def _bag(certificates: tuple[x509.Certificate, ...]) -> bytes:
+    return der.explicit(0, *sorted(map(der.certificate, certificates)))
 
 
 def verify_signed(data: bytes, content: bytes | None, judging: Judging) -> CmsJudgement:
@@ -163,7 +179,10 @@ def verify_signed(data: bytes, content: bytes | None, judging: Judging) -> CmsJu
 
 
 def verify_stream(
-    source: BinaryIO, content: BinaryIO | None, judging: Judging, target: BinaryIO | None = None
+    source: BufferedIOBase,
+    content: BufferedIOBase | None,
+    judging: Judging,
+    target: BufferedIOBase | None = None,
 ) -> CmsJudgement:
     """Judge the SignedData in ``source`` over ``content``, or over what it encapsulates (copied to ``target``).
 
@@ -175,7 +194,7 @@ def verify_stream(
             raise NotCms("no signer, or too many")
         covered = signed.content
         if content is not None:
-            covered = _digested(_chunks(content), signed.kind, _wanted(signed.infos))
+            covered = _digested(pieces_of(content), signed.kind, _wanted(signed.infos))
             inside = signed.content.digests if signed.content else {}
             if any(
                 not hmac.compare_digest(covered.digests[one], inside[one])
@@ -231,7 +250,7 @@ def is_canonical(data: bytes) -> bool:
         return False
 
 
-def read_signed(source: BinaryIO) -> SignedParts:
+def read_signed(source: BufferedIOBase) -> SignedParts:
     """The parts of a SignedData, nothing judged. Raises ``NotCms``, ``ValueError``."""
     return _read(Stream(source), None)
 
@@ -271,7 +290,7 @@ def _judge(info: SignerInfo, content: Content, carried: list[x509.Certificate], 
     return line, certificate, moment, chain.path if chain else ()
 
 
-def _read(stream: Stream, target: BinaryIO | None) -> SignedParts:
+def _read(stream: Stream, target: BufferedIOBase | None) -> SignedParts:
     """The parts of a SignedData. Raises ``Malformed``, ``NotCms``."""
     stream.enter(der.SEQUENCE)
     if stream.whole(64).oid() != SIGNED_DATA:
@@ -321,26 +340,21 @@ def _wanted(infos: Iterable[SignerInfo]) -> set[str]:
     return {DIGESTS[one.digest] for one in infos if one.digest in DIGESTS}
 
 
-def _digested(pieces: Iterable[bytes], kind: str, names: Iterable[str]) -> Content:
+def _digested(pieces: Iterable[Buffer], kind: str, names: Iterable[str]) -> Content:
     running = {name: hashlib.new(name) for name in names}
     beginning = b""
     for piece in pieces:
         if len(beginning) < _BEGINNING:
-            beginning += piece[: _BEGINNING - len(beginning)]
+            beginning += bytes(piece[: _BEGINNING - len(beginning)])
         for one in running.values():
             one.update(piece)
     return Content(kind, {name: one.digest() for name, one in running.items()}, beginning)
 
 
-def _copied(pieces: Iterable[bytes], target: BinaryIO | None) -> Iterator[bytes]:
+def _copied(pieces: Iterable[Buffer], target: BufferedIOBase | None) -> Iterator[Buffer]:
     for piece in pieces:
         if target is not None:
             target.write(piece)
-        yield piece
-
-
-def _chunks(source: BinaryIO) -> Iterator[bytes]:
-    while piece := source.read(CHUNK):
         yield piece
 
 

@@ -16,7 +16,6 @@ from datetime import datetime
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from exchange.sealing import der
 from exchange.sealing.ber import Malformed, Node
@@ -162,7 +161,7 @@ def _attributes(node: Node) -> dict[str, Node]:
 
 def _names(value: Node, certificate: x509.Certificate) -> bool:
     """Whether signing-certificate-v2 (RFC 5035 §3) names ``certificate`` first."""
-    own = certificate.public_bytes(Encoding.DER)
+    own = der.certificate(certificate)
     first = value.must(der.SEQUENCE).children()[0].children()[0].children()
     name = "sha256"
     if first[0].tag == der.SEQUENCE:

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO
 
 from config.refusal import Refused
 from exchange.sealing import der
@@ -27,11 +27,11 @@ def is_cms(head: bytes) -> bool:
 
 
 def verify_cms(
-    source: BinaryIO,
+    source: BufferedIOBase,
     judging: Judging,
     openers: Sequence[Opener] = (),
     *,
-    content: BinaryIO | None = None,
+    content: BufferedIOBase | None = None,
     output: Path | None = None,
 ) -> Verdict:
     """The verdict; ``content``: what a detached signature is over; ``output``: where opened content goes."""

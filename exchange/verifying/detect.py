@@ -10,8 +10,9 @@ from exchange.receipts.evidence import is_evidence
 from exchange.receipts.receipt import SUFFIX
 from exchange.sealing.packet_form import is_packet
 from exchange.verifying.cms import is_cms
+from exchange.verifying.openpgp import is_openpgp
 
-Kind = Literal["pdf", "mail", "packet", "edxml", "receipt", "evidence", "cms", "garbage"]
+Kind = Literal["pdf", "mail", "packet", "edxml", "receipt", "evidence", "cms", "openpgp", "garbage"]
 
 _HEADER = re.compile(rb"(?:From [^\r\n]*\r?\n)?[A-Za-z][A-Za-z0-9-]{1,60}:[ \t\r\n]")
 _SUFFIXES: tuple[tuple[str, Kind], ...] = (
@@ -32,6 +33,8 @@ def kind_of(data: bytes, name: str = "") -> Kind:
         return "evidence"
     if is_cms(data[:64]):
         return "cms"
+    if is_openpgp(data[:200]):
+        return "openpgp"
     if head.startswith(b"{") and b'"congvan_receipt"' in data[:200_000]:
         return "receipt"
     if head.startswith(b"<") and b"edXML" in data[:4096]:

@@ -18,6 +18,7 @@ from exchange.verifying.detect import kind_of, unreadable_kind
 from exchange.verifying.edxml import verify_edxml
 from exchange.verifying.evidence import verify_evidence
 from exchange.verifying.mail import verify_mail
+from exchange.verifying.openpgp import verify_openpgp
 from exchange.verifying.packet import verify_packet
 from exchange.verifying.pdf import verify_pdf
 from policy.ledger.checkpoint import Key
@@ -65,5 +66,7 @@ def verify_file(
             return verify_evidence(data, judging, known_logs)
         case "cms":
             return verify_cms(BytesIO(data), judging, openers)
+        case "openpgp":
+            return verify_openpgp(data, pgp_keys)[0]
         case _:
             return Verdict(unreadable_kind(kind), UNREADABLE, "the file is of no kind that is known here")

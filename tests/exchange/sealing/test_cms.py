@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,6 +28,7 @@ from exchange.sealing.recipients import (
     signer_opener,
 )
 from exchange.sealing.signed import NotCms, is_canonical, sign_detached, verify_signed
+from exchange.trust import authority
 from tests.exchange.sealing.province import Province, pem_of, run
 
 BODY = b"Content-Type: text/plain\r\n\r\n" + bytes(range(256)) * 40
@@ -158,6 +159,48 @@ def test_we_decrypt_openssl(
     assert run(folder, *words.split(), *oaep).returncode == 0
     opener = opener_of((folder / whom).read_bytes())
     assert decrypt((folder / "e").read_bytes(), [opener]).content == BODY
+
+
+def test_p384_both_ways(province: Province, folder: Path) -> None:
+    key = ec.generate_private_key(ec.SECP384R1())
+    certificate = authority.agency_encryption_certificate(
+        province.issuing, key.public_key(), agency="Cơ quan", code="H12.38", address="vt@c.example"
+    )
+    (folder / "c.pem").write_bytes(pem_of(key) + certificate.public_bytes(Encoding.PEM))
+    content_key = os.urandom(32)
+    sealed = encrypt(BODY, recipient_infos([province.b.encryption, certificate], content_key), content_key)
+    (folder / "e").write_bytes(sealed)
+    words = "openssl cms -decrypt -binary -inform DER -in e -recip c.pem -out out"
+    assert run(folder, *words.split()).returncode == 0
+    assert (folder / "out").read_bytes() == BODY
+    opener = opener_of((folder / "c.pem").read_bytes())
+    assert decrypt(sealed, [opener]).content == BODY
+    (folder / "body").write_bytes(BODY)
+    words = "openssl cms -encrypt -binary -aes-256-gcm -in body -outform DER -out e -recip c.pem"
+    assert run(folder, *words.split()).returncode == 0
+    assert decrypt((folder / "e").read_bytes(), [opener]).content == BODY
+
+
+@pytest.mark.parametrize("options", ["", "-keyopt rsa_padding_mode:pss"])
+def test_rsa_signatures_of_openssl(
+    province: Province, folder: Path, rsa_pair: tuple[rsa.RSAPrivateKey, x509.Certificate], options: str
+) -> None:
+    key, certificate = rsa_pair
+    (folder / "r.pem").write_bytes(pem_of(key) + certificate.public_bytes(Encoding.PEM))
+    (folder / "body").write_bytes(BODY)
+    words = f"openssl cms -sign -binary -in body -signer r.pem {options} -certfile issuing.pem -outform DER -out s"
+    assert run(folder, *words.split()).returncode == 0
+    data = (folder / "s").read_bytes()
+    assert verify_signed(data, BODY, province.judging).outcome == "TOTAL-PASSED"
+    assert verify_signed(data, BODY + b"x", province.judging).sub_indication == "HASH_FAILURE"
+
+
+def test_a_sha1_signature_is_weak(province: Province, folder: Path) -> None:
+    (folder / "body").write_bytes(BODY)
+    words = "openssl cms -sign -binary -md sha1 -in body -signer a-sign.pem -certfile issuing.pem -outform DER -out s"
+    assert run(folder, *words.split()).returncode == 0
+    judged = verify_signed((folder / "s").read_bytes(), BODY, province.judging)
+    assert (judged.outcome, judged.sub_indication) == ("INDETERMINATE", "CRYPTO_CONSTRAINTS_FAILURE")
 
 
 def test_pkcs1_v15_is_refused_for_authenticated(

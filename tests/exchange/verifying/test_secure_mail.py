@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import base64
+import json
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -198,6 +200,29 @@ def test_pgp_mime(province: Province, home: Path, folder: Path, pair: PgpPair, p
     altered = signed.replace(b"S8OtbmggZ+", b"S8OtbmggZa")
     verdict = verify_file(altered, "m.eml", anchors=province.anchors, pgp_keys=[pair.public])
     assert (verdict.verdict, verdict.sub_indication) == ("TOTAL-FAILED", "HASH_FAILURE")
+
+
+def test_openpgp_files(province: Province, home: Path, folder: Path, pair: PgpPair, partner: PgpPair) -> None:
+    keys = ["--key", "a.asc", "--key", "b.asc"]
+    (folder / "a.asc").write_bytes(pair.public)
+    (folder / "b.asc").write_bytes(partner.secret)
+    (folder / "f").write_bytes(b"content")
+    signature = gpg(home, "--armor", "-u", pair.fingerprint, "--detach-sign", data=b"content").stdout
+    (folder / "f.asc").write_bytes(signature)
+    words = ("-u", pair.fingerprint, "-r", partner.fingerprint, "-se")
+    (folder / "f.pgp").write_bytes(gpg(home, "--armor", *words, data=b"content").stdout)
+    program = [sys.executable, "-m", "congvan.main", "verify", "--json"]
+    for given, outcome in (
+        (["f.asc", "--content", "f", *keys], "TOTAL-PASSED"),
+        (["f.asc", "--content", "a.asc", *keys], "TOTAL-FAILED"),
+        (["f.pgp", "--output", "out", *keys], "TOTAL-PASSED"),
+        (["f.pgp", "--key", "a.asc"], "INDETERMINATE"),
+        (["f.asc"], "UNREADABLE"),
+    ):
+        done = run(folder, *program, *given)
+        told = json.loads(done.stdout)
+        assert (told["kind"], told["verdict"]) == ("openpgp", outcome), (given, done.stderr)
+    assert (folder / "out").read_bytes() == b"content"
 
 
 def test_what_cannot_be_signed(province: Province) -> None:
