@@ -69,6 +69,15 @@ def test_search_without_marks(site: Site) -> None:
     browser = site.signed_in(CIVIL)
     assert "Báo cáo giải ngân" in browser.get("/mail/inbox?q=bao+cao+giai").text
     assert "Chuyện khác" in browser.get("/mail/inbox?q=duong").text
+    for hostile in (
+        "%0D%0Ax+LOGOUT",
+        "%7B5%2B%7D",
+        "from%3A%22",
+        "%22%22%22",
+        "before%3A99999-99-99",
+        "%F4%8F%BF%BF",
+    ):
+        assert browser.get(f"/mail/inbox?q={hostile}").status_code == 200  # S14: a search term is never more
     assert "Chuyện khác" in browser.get("/mail/inbox?q=cv1@sonoivu").text
     nothing = browser.get("/mail/inbox?q=không-có-đâu")
     assert "Không thấy “không-có-đâu”" in nothing.text
