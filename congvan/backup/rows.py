@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
+from datetime import date
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,21 +25,26 @@ def dump(conn: sa.Connection, out: Writer) -> dict[str, int]:
     for table in metadata.sorted_tables:
         columns = list(table.columns)
         binary = [at for at, one in enumerate(columns) if isinstance(one.type, sa.LargeBinary)]
-        head = {"table": table.name, "columns": [one.name for one in columns], "binary": binary}
+        dates = [at for at, one in enumerate(columns) if isinstance(one.type, sa.Date)]
+        names = [one.name for one in columns]
+        head = {"table": table.name, "columns": names, "binary": binary, "dates": dates}
         counted[table.name] = 0
         rows = conn.execution_options(yield_per=_ROWS).execute(sa.select(table))
         for part in rows.partitions():
-            plain = [_plain(row, binary) for row in part]
+            plain = [_plain(row, binary, dates) for row in part]
             out.record({**head, "rows": len(plain)}, zlib.compress(json.dumps(plain).encode(), 1))
             counted[table.name] += len(plain)
     return counted
 
 
-def _plain(row: Any, binary: list[int]) -> list[Any]:
+def _plain(row: Any, binary: list[int], dates: list[int]) -> list[Any]:
     values = list(row)
     for at in binary:
         if values[at] is not None:
             values[at] = base64.b64encode(values[at]).decode()
+    for at in dates:
+        if values[at] is not None:
+            values[at] = values[at].isoformat()
     return values
 
 
@@ -47,11 +53,11 @@ def load(database: Database, path: Path, head: dict[str, Any], stream: BinaryIO)
     if head["size"] > _LARGEST:
         raise damaged(path, "a record is too large")
     rows = json.loads(zlib.decompress(b"".join(exactly(path, stream, head["size"]))))
-    binary = set(head["binary"])
+    binary, dates = set(head["binary"]), set(head["dates"])
     table = sa.table(
         head["table"],
         *(
-            sa.column(name, sa.LargeBinary() if at in binary else None)
+            sa.column(name, sa.LargeBinary() if at in binary else sa.Date() if at in dates else None)
             for at, name in enumerate(head["columns"])
         ),
     )
@@ -59,6 +65,9 @@ def load(database: Database, path: Path, head: dict[str, Any], stream: BinaryIO)
         for at in binary:
             if row[at] is not None:
                 row[at] = base64.b64decode(row[at])
+        for at in dates:
+            if row[at] is not None:
+                row[at] = date.fromisoformat(row[at])
     values = [dict(zip(head["columns"], row, strict=True)) for row in rows]
     if values:
         database.write(lambda conn: conn.execute(sa.insert(table), values))

@@ -16,7 +16,7 @@ from mailserver.accounts import AccountRef, Accounts
 from mailserver.delivery.incoming import Incoming
 from mailserver.store import Store, quota
 
-_REMEMBER_S = 60.0
+_REMEMBER_S = 30.0
 _MOST = 10_000
 _OWN_DOORS = ("exchange", "bounce")
 """What the installation writes itself is kept whatever the quota says: it must end in a mailbox."""
@@ -43,6 +43,8 @@ class Full:
         """Remember a full mailbox; returns the refusal that names it."""
         whose = accounts.by_ref(problem.owner)
         named = problem.naming(whose.address if whose is not None else "?")
+        if problem.code != "over-quota":
+            return named  # this message is too large for the mailbox, others may not be
         if len(self._known) >= _MOST:
             self._known.clear()
         self._known[problem.owner] = (time.monotonic() + _REMEMBER_S, named)

@@ -52,6 +52,7 @@ def test_a_full_mailbox_refuses_and_says_what_to_do(province: Province) -> None:
     with pytest.raises(OverQuota) as caught:
         deliver(delivery, full, size=20_000)
     assert caught.value.code == "larger-than-quota"
+    assert delivery.recipient(other) == "local"
     assert verify_data(province.database, province.segments, province.seal).problems == []
 
 
