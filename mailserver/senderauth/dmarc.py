@@ -24,7 +24,10 @@ _MOST_STEPS = 8
 
 @dataclass(frozen=True, slots=True)
 class Dmarc:
-    """The result for the From domain and the policy its owner asks for a failure. ``aligned``: by what it passed."""
+    """The result for the From domain and the policy its owner asks for a failure. ``aligned``: by what it passed.
+
+    A policy that could not be read now counts as ``reject``: whoever is asked to skip the check asks for nothing else.
+    """
 
     result: DmarcResult
     domain: str = ""
@@ -71,7 +74,7 @@ async def check(resolver: Resolver, author: str | None, spf: Spf | None, signatu
             if owner == domain or (not strict and await _same(resolver, owner, organisation)):
                 aligned.append(how)
     except DnsUnavailable:
-        return Dmarc("temperror", domain)
+        return Dmarc("temperror", domain, "reject")
     if aligned:
         return Dmarc("pass", domain, policy, tuple(dict.fromkeys(aligned)))
     unsure = (spf is not None and spf.result == "temperror") or any(

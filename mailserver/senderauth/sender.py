@@ -65,7 +65,7 @@ class SenderCheck:
         author = author_of(fields)
         spf_found: Spf | None = None
         signatures: tuple[Dkim, ...] = ()
-        found = Dmarc("temperror", author or "")
+        found = Dmarc("temperror", author or "", "reject")
         try:
             async with asyncio.timeout(self._seconds):
                 spf_found = await spf.check(self._resolver, client, helo, sender, self._name, at_s)

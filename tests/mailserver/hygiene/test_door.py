@@ -92,6 +92,17 @@ def test_a_dead_dns_defers_what_would_be_refused(start: Start) -> None:
         assert not server.inbox(HERE)
 
 
+def test_a_policy_that_can_not_be_read_defers(start: Start) -> None:
+    with start() as server:
+        ZONE["_dmarc.khac.example"] = [("SERVFAIL", "")]
+        try:
+            answer = give(server, LETTER.replace(b"dongnai", b"khac"))
+        finally:
+            del ZONE["_dmarc.khac.example"]
+        assert answer.startswith("451 4.7.24") or answer.startswith("451-4.7.24")
+        assert not server.inbox(HERE)
+
+
 def test_the_verdict_is_sealed(start: Start, small_province: Province) -> None:
     with start() as server:
         give(server, signed(LETTER, ED))
