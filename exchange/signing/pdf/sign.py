@@ -14,6 +14,7 @@ import io
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from dataclasses import field as kept
 from typing import Any, TypeAlias
 
 from asn1crypto import cms
@@ -57,7 +58,7 @@ class Begun:
     what the key has to sign (ECDSA or PKCS #1, SHA-256).
     """
 
-    data: bytes
+    data: bytes = kept(repr=False)
     digest: bytes
     signed_attrs: bytes
     start: int
@@ -70,7 +71,7 @@ class Begun:
 class SignedFile:
     """A signed PDF, whether a time-stamp is inside (B-T, else B-B), and the use for the ledger."""
 
-    data: bytes
+    data: bytes = kept(repr=False)
     stamped: bool
     use: Use
 
