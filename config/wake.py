@@ -2,7 +2,8 @@
 """Wake-ups between processes: "something changed here, look" (DESIGN 4.4, 4.20).
 
 On one machine each listening process owns a datagram socket in the run folder and everybody sends to
-all of them. A wake-up may be lost; it is a hint, and listeners look by themselves now and then.
+all of them; between nodes on one PostgreSQL `wake_nodes` carries them. A wake-up may be lost; it is a hint,
+and listeners look by themselves now and then.
 """
 
 from __future__ import annotations
@@ -14,6 +15,11 @@ import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # brings the PostgreSQL driver along
+    from config.wake_nodes import Nodes
+
 
 _LIMIT = 256
 _TICK_NS = 100_000_000
@@ -24,7 +30,8 @@ Listener = Callable[[str, str], None]
 class Wake:
     """Publishes to every listener of the installation; listens at most once a process."""
 
-    def __init__(self, run_dir: Path) -> None:
+    def __init__(self, run_dir: Path, nodes: Nodes | None = None) -> None:
+        self._nodes = nodes
         self._folder = run_dir
         self._sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self._own: Path | None = None
@@ -43,6 +50,8 @@ class Wake:
                 path.unlink(missing_ok=True)  # its process is gone
             except OSError:
                 continue
+        if self._nodes is not None:
+            self._nodes.publish(message.decode(errors="ignore"))
 
     def _listening(self) -> list[str]:
         """Names of the listeners' sockets; the folder is read again when something in it changed."""
@@ -68,10 +77,15 @@ class Wake:
         self._own.unlink(missing_ok=True)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self._socket.bind(str(self._own))
-        asyncio.get_running_loop().add_reader(self._socket.fileno(), self._readable)
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._socket.fileno(), self._readable)
+        if self._nodes is not None:
+            self._nodes.listen(lambda message: _in_loop(loop, self._heard, message))
 
     def stop(self) -> None:
         """Stop listening."""
+        if self._nodes is not None:
+            self._nodes.stop()
         if self._socket is not None:
             with contextlib.suppress(RuntimeError):
                 asyncio.get_running_loop().remove_reader(self._socket.fileno())
@@ -88,6 +102,14 @@ class Wake:
                 message = self._socket.recv(_LIMIT)
             except BlockingIOError:
                 return
-            topic, _, key = message.decode(errors="replace").partition(" ")
-            for listener in self._listeners:
-                listener(topic, key)
+            self._heard(message.decode(errors="replace"))
+
+    def _heard(self, message: str) -> None:
+        topic, _, key = message.partition(" ")
+        for listener in self._listeners:
+            listener(topic, key)
+
+
+def _in_loop(loop: asyncio.AbstractEventLoop, call: Callable[[str], None], message: str) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop has ended
+        loop.call_soon_threadsafe(call, message)

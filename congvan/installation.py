@@ -114,7 +114,12 @@ class Installation:
     @cached_property
     def wake(self) -> Wake:
         """Wake-ups."""
-        return Wake(self.settings.run_dir)
+        url, folder = self.settings.database_url, self.settings.run_dir
+        if not url.startswith("postgresql"):
+            return Wake(folder)
+        from config.wake_nodes import Nodes  # brings the driver along
+
+        return Wake(folder, Nodes(url, folder))
 
     @cached_property
     def accounts(self) -> Accounts:
