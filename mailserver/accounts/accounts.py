@@ -21,6 +21,7 @@ from config.clock import now_us
 from config.database import Database
 from config.refusal import Refused
 from config.seal import Seal
+from config.statement import Statement
 from mailserver.accounts import delegations, passwords, schema, scram, shared, throttling
 from mailserver.accounts.delegations import Delegation
 from mailserver.accounts.model import Account, AccountRef, Agency, canonical, domain_of
@@ -29,6 +30,13 @@ from mailserver.accounts.uses import Uses
 from policy.ledger.entries import record
 
 _FRESH_S = 2.0
+_SECRETS = Statement(
+    sa.select(schema.credential.c.secret).where(
+        schema.credential.c.agency == sa.bindparam("in_agency"),
+        schema.credential.c.account == sa.bindparam("of_account"),
+        schema.credential.c.kind == sa.bindparam("of_kind"),
+    )
+)
 
 
 class BadCredentials(Refused):
@@ -269,13 +277,8 @@ class Accounts:
         return found, kept
 
     def _secrets(self, conn: sa.Connection, ref: AccountRef, kind: str) -> list[bytes]:
-        table = schema.credential
-        rows = conn.execute(
-            sa.select(table.c.secret).where(
-                table.c.agency == ref.agency, table.c.account == ref.account, table.c.kind == kind
-            )
-        )
-        return [row.secret for row in rows]
+        found = _SECRETS.rows(conn, in_agency=ref.agency, of_account=ref.account, of_kind=kind)
+        return [bytes(row[0]) for row in found]
 
     def _refuse(self, conn: sa.Connection, protocol: str, name: str, client: str, password: str) -> None:
         """Count it, and write ONE ledger entry for account, source and minute (DESIGN 4.11)."""

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from config.clock import now_us
 from config.refusal import Refused
 from config.seal import Seal
+from config.statement import Statement
 from mailserver.accounts.schema import throttle
 
 _WINDOW_US = 15 * 60 * 1_000_000
@@ -40,17 +41,21 @@ def _keys(seal: Seal, address: str, client: str) -> tuple[bytes, bytes]:
     )
 
 
+_FAILURES = Statement(
+    sa.select(sa.func.count(), sa.func.max(throttle.c.at_us)).where(
+        throttle.c.who == sa.bindparam("of_whom"), throttle.c.at_us > sa.bindparam("since")
+    )
+)
+
+
 def check(conn: sa.Connection, seal: Seal, address: str, client: str) -> bool:
     """Raises `Throttled` while ``address`` may not be tried from ``client``; else whether any were wrong."""
     now = now_us()
     here, anywhere = _keys(seal, address, client)
     failed = False
     for key, free in ((here, _FREE_TRIES), (anywhere, _FREE_TRIES_ANYWHERE)):
-        count, last = conn.execute(
-            sa.select(sa.func.count(), sa.func.max(throttle.c.at_us)).where(
-                throttle.c.who == key, throttle.c.at_us > now - _WINDOW_US
-            )
-        ).one()
+        found = _FAILURES.row(conn, of_whom=key, since=now - _WINDOW_US)
+        count, last = found if found is not None else (0, None)
         if count >= free:
             wait = min(_LONGEST_S, 2 ** min(20, 2 + count - free))
             left = wait - (now - last) // 1_000_000
