@@ -25,7 +25,7 @@ from mailserver.store.listing import Listed
 log = logging.getLogger("congvan.imap")
 
 _RUN = 500
-_READ = 50  # messages whose bytes are looked up together
+_READ = 250  # messages whose bytes are looked up together
 _PIECE = 128 * 1024
 OF_ARRAYS = frozenset({"UID", "FLAGS", "MODSEQ"})
 _OF_SUMMARY = frozenset({"ENVELOPE", "BODY", "BODYSTRUCTURE", "PREVIEW", "THREADID"})

@@ -304,16 +304,17 @@ class Session:
     def tell_flags(self, positions: list[int]) -> None:
         """FETCH responses with the flags at these positions."""
         view = self.selected
-        words, uids, condstore = view.words, view.uids, self.condstore
-        out = []
-        for at in positions:
-            if condstore:
-                out.append(
-                    b"* %d FETCH (UID %d FLAGS %b MODSEQ (%d))\r\n"
-                    % (at + 1, uids[at], words(view.flags(at)), view.modseqs(at))
-                )
-            else:
-                out.append(b"* %d FETCH (UID %d FLAGS %b)\r\n" % (at + 1, uids[at], words(view.flags(at))))
+        words, uids, flags = view.words, view.uids, view.all_flags()
+        if self.condstore:
+            out = [
+                b"* %d FETCH (UID %d FLAGS %b MODSEQ (%d))\r\n"
+                % (at + 1, uids[at], words(flags[at]), view.modseqs(at))
+                for at in positions
+            ]
+        else:
+            out = [
+                b"* %d FETCH (UID %d FLAGS %b)\r\n" % (at + 1, uids[at], words(flags[at])) for at in positions
+            ]
         self.write(b"".join(out))
 
     async def push(self) -> None:

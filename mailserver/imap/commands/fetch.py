@@ -18,7 +18,7 @@ from mailserver.imap.session import Session
 from mailserver.imap.view import View
 from mailserver.store import SEEN
 
-_INLINE = 20  # so many messages are answered without a thread
+_INLINE = 60  # so many messages are answered without a thread
 
 
 async def run(session: Session, cursor: Cursor, uid: bool = False) -> bytes:
