@@ -62,7 +62,7 @@ class Content:
         if self.fault is None:
             self._keep(piece)
 
-    def end(self) -> bytearray:
+    def end(self) -> bytes | bytearray:
         """The whole message, not copied; empty when ``fault`` says why there is none. Gives the room back.
 
         Raises `OSError` when the spool can't be read.

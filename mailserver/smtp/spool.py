@@ -6,13 +6,12 @@ process's memory holds (DESIGN 4.3), so that 64 senders of 25 MiB cost disk and 
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import secrets
 from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-_TAG = 16
 
 
 class Room:
@@ -66,17 +65,14 @@ class SpoolFile:
         self._pieces.append(len(sealed))
         self.size += len(piece)
 
-    def read(self) -> bytearray:
-        """All of it. Raises `OSError`, `cryptography.exceptions.InvalidTag` when the file was altered."""
-        whole = bytearray(self.size)
-        view, at, offset = memoryview(whole), 0, 0
+    def read(self) -> bytes:
+        """All of it, in memory once. Raises `OSError`, `cryptography.exceptions.InvalidTag` when the file was altered."""
+        whole, offset = io.BytesIO(), 0  # gives its own buffer away when it is asked for the value
         for number, length in enumerate(self._pieces):
             sealed = os.pread(self._handle, length, offset)
-            end = at + length - _TAG
-            self._cipher.decrypt_into(self._nonce(number), sealed, None, view[at:end])
-            at, offset = end, offset + length
-        view.release()
-        return whole
+            whole.write(self._cipher.decrypt(self._nonce(number), sealed, None))
+            offset += length
+        return whole.getvalue()
 
     def close(self) -> None:
         """Let the file go."""
