@@ -24,6 +24,7 @@ from mailserver.delivery.plan import Plan, Whose
 from mailserver.hygiene import Verdict
 from mailserver.hygiene.scanner import Scanner
 from mailserver.hygiene.verdict import Note
+from mailserver.message import scan
 from mailserver.store import Store, blobs
 from mailserver.store.quota import OverQuota
 from mailserver.store.submissions import Submission
@@ -206,9 +207,11 @@ class Delivery:
     def _examine(self, incoming: Incoming, verdict: Verdict) -> Examined:
         """All that needs the bytes and no database: scan, seal, whose From it is, what the rules say."""
         data = incoming.data
-        prepared = blobs.prepare(self.store.seal, data)
-        sent_as = judge.check_from(self.accounts, incoming, prepared.summary)
-        decision = judge.decide(self.accounts, self.rulebook, incoming, data, prepared.summary, verdict)
+        summary = scan(data)
+        sent_as = judge.check_from(self.accounts, incoming, summary)
+        decision = judge.decide(self.accounts, self.rulebook, incoming, data, summary, verdict)
+        # Sealed last: until here attachments were decoded, and both at once would be much of a large message.
+        prepared = blobs.prepare(self.store.seal, data, summary)
         if decision is not None:
             warned = [one for one in decision.findings if one.severity == "warn"]
             verdict = replace(verdict, notes=tuple(Note(one.rule_id, one.vi, one.en) for one in warned[:20]))

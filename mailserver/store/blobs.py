@@ -36,9 +36,9 @@ class Prepared:
     place: tuple[int, int] | None = None
 
 
-def prepare(seal: Seal, data: bytes) -> Prepared:
-    """Scan, seal and name ``data``: outside any transaction."""
-    found = scan(data)
+def prepare(seal: Seal, data: bytes, found: Summary | None = None) -> Prepared:
+    """Scan (unless it is ``found`` already), seal and name ``data``: outside any transaction."""
+    found = found or scan(data)
     name = seal.blob_name(data)
     cipher, wrapped = seal.new_blob_key()
     nonce = fresh_nonce()
