@@ -51,7 +51,16 @@ class Filter:
         if incoming.door == "bounce":
             return False
         active = self._scripts.active()
-        return self._gives_receipts(incoming) or (bool(active) and any(one in active for one in plan.local))
+        if active and any(one in active for one in plan.local):
+            return True
+        if (
+            not self._gives_receipts(incoming)
+            or not incoming.sender
+            or self._accounts.is_ours(incoming.sender)
+        ):
+            return False
+        accounts = (self._accounts.by_ref(one) for one in plan.local)
+        return any(one is not None and one.role == "registry" for one in accounts)
 
     def ask(self, plan: Plan, incoming: Incoming, summary: Summary) -> Filtered:
         """Take the accounts with scripts out of ``plan.local`` and say what becomes of their copies."""
