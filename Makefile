@@ -100,6 +100,6 @@ crash: debian install-dev ## long: hundreds of kill -9 under load and at each st
 test-cluster: debian install-dev ## two nodes on one PostgreSQL and one S3 store, one killed under load
 	CONGVAN_CLUSTER_LETTERS=2000 $(BIN)/python -m pytest --timeout=1800 tests/cluster
 
-.PHONY: bench-crypto
-bench-crypto: install-dev ## what signing costs beside bare OpenSSL, in CPU time
+.PHONY: bench-signing
+bench-signing: install-dev ## what signing costs beside bare OpenSSL, in CPU time
 	$(BIN)/python -m tests.bench.signing

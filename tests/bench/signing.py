@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""What signing costs, in CPU time, beside bare P-256 signatures of the same run (`make bench-crypto`).
+"""What signing costs, in CPU time, beside bare P-256 signatures of the same run (`make bench-signing`).
 
 A 1 MB PDF is signed by a person and an organisation, each with a time-stamp, keys in the signer's encrypted
 files, everything in this one process so that the CPU of the signer counts; then 2,000 keys are listed, used and

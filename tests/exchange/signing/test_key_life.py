@@ -87,7 +87,7 @@ def test_what_was_signed_before_a_compromise_stays_good_and_the_old_key_is_gone(
 
 
 def test_many_keys_are_listed_used_and_renewed_in_bounded_time(tmp_path: Path) -> None:
-    """200 here; `make bench-crypto` does it with 2,000 and says the figures."""
+    """200 here; `make bench-signing` does it with 2,000 and says the figures."""
     make_secret(tmp_path / "secret")
     store = KeyStore(tmp_path / "keys", tmp_path / "secret")
     for number in range(200):
