@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FunctionType, ModuleType
 
 from config.settings import Installation, Listen, Mail, Settings
 from mailserver.imap.dispatch import execute
@@ -141,6 +142,16 @@ def main() -> None:
     """Seeds go into the first folder given, or are only tried."""
     import atheris
 
+    from mailserver.imap import commands, dispatch, flags, grammar, naming, sections
+
+    rooms = [dispatch, flags, naming, sections]
+    rooms += [
+        one for room in (commands, grammar) for one in vars(room).values() if isinstance(one, ModuleType)
+    ]
+    for room in rooms:
+        for name, one in list(vars(room).items()):
+            if isinstance(one, FunctionType) and one.__module__.startswith("mailserver.imap"):
+                setattr(room, name, atheris.instrument_func(one))
     folder = next((Path(one) for one in sys.argv[1:] if not one.startswith("-")), None)
     with harness() as made:
         for number, seed in enumerate(SEEDS):
@@ -149,7 +160,6 @@ def main() -> None:
                 if folder is not None:
                     folder.mkdir(parents=True, exist_ok=True)
                     (folder / f"imap-{number}-{state}").write_bytes(bytes([state]) + seed)
-        atheris.instrument_all()
         atheris.Setup(sys.argv, made.check)
         atheris.Fuzz()
 
