@@ -35,6 +35,13 @@ _CODES = {
     "listed": (554, "5.7.1"),
     "storage-unavailable": (452, "4.3.1"),
 }
+TOO_LARGE = (
+    552,
+    "5.3.4",
+    "The message is too large",
+    "Thư quá lớn, hãy gửi tệp lớn bằng liên kết.",
+)
+"""Code, enhanced code and words for a message over the limit, said at MAIL (SIZE) or after the content."""
 _WIDTH = 380
 _MOST_LINES = 12
 _PLAIN = str.maketrans(

@@ -2,7 +2,7 @@
 """One SMTP connection: greeting, EHLO, STARTTLS, the order of commands, their bounds and their end.
 
 On aiosmtpd's `SMTP` (its protocol, session, envelope and ``smtp_*`` dispatch table); reading lines, EHLO,
-STARTTLS and DATA are ours. The mail transaction is in `transaction.py`, AUTH in `signing_in.py`.
+STARTTLS and DATA are ours. The envelope is in `envelope.py`, the content in `transaction.py`, AUTH in `signing_in.py`.
 """
 
 from __future__ import annotations
