@@ -73,11 +73,17 @@ class Demo:
         self.ready = json.loads((self.folder / "ready.json").read_bytes())
 
 
+_given: set[int] = set()
+
+
 def free_base_port() -> int:
-    """A base port whose seven ports nobody listens on, so that several runs share a machine."""
+    """A base port whose seven ports nobody listens on, another one at each call of this process."""
     while True:
-        base = 20_000 + 1000 * secrets.randbelow(12)
-        if all(_free(base + offset) for offset in (25, 143, 443, 444, 465, 587, 993)):
+        base = 15_000 + 1000 * secrets.randbelow(17)
+        if base not in _given and all(_free(base + offset) for offset in (25, 143, 443, 444, 465, 587, 993)):
+            _given.add(base)
+            if len(_given) > 12:  # those of demos long gone may be used again
+                _given.clear()
             return base
 
 
