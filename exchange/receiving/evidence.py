@@ -67,7 +67,7 @@ def evidence_of(exchange: Exchange, ref: DocumentRef, who: str) -> bytes:
 def _with_certificates(exchange: Exchange, proof: str) -> bytes:
     """A passkey's yes with the certificates that say whose passkey it is."""
     found = Approval.read(proof)
-    enrolled = Keys(exchange.signer).passkeys(found.statement.signer)
+    enrolled = Keys(exchange.signer).passkeys_ever(found.statement.signer)
     own = [one.certificate for one in enrolled if one.credential == found.assertion.credential]
     issuer = exchange.trust.issuing_certificate()
     chain = [x509.load_der_x509_certificate(one) for one in own] + ([issuer] if issuer is not None else [])

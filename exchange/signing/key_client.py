@@ -26,12 +26,13 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
-    """A passkey that approves: ``at`` µs UTC, ``certificate`` DER."""
+    """A passkey that approves, or did before it was forgotten: ``at`` µs UTC, ``certificate`` DER."""
 
     credential: bytes
     at: int
     serial: str
     certificate: bytes
+    active: bool
 
 
 class Keys:
@@ -107,6 +108,10 @@ class Keys:
 
     def passkeys(self, address: str) -> list[Enrolled]:
         """The passkeys that may approve for a person."""
+        return [one for one in self.passkeys_ever(address) if one.active]
+
+    def passkeys_ever(self, address: str) -> list[Enrolled]:
+        """Those, and the ones that were forgotten: evidence of what they approved needs their certificates."""
         answer: dict[str, Any] = self._client.ask("passkeys", address=address)
         return [Enrolled(**one) for one in answer["passkeys"]]
 

@@ -173,8 +173,10 @@ class KeyOperations:
         return {"credential": made.credential, "serial": serial, "use": asdict(use)}
 
     def op_passkeys(self, request: Values) -> Values:
-        """``address`` → its passkeys: ``credential, at, serial, certificate`` (DER)."""
-        found = self._passkeys.of(text(request, "address").lower())
+        """``address`` → its passkeys: ``credential, at, serial, certificate`` (DER), ``active`` (not forgotten)."""
+        address = text(request, "address").lower()
+        found = [(one, True) for one in self._passkeys.of(address)]
+        found += [(one, False) for one in self._passkeys.gone(address)]
         return {
             "passkeys": [
                 {
@@ -182,8 +184,9 @@ class KeyOperations:
                     "at": one.at,
                     "serial": f"{certificate_of(one).serial_number:x}",
                     "certificate": one.certificate,
+                    "active": active,
                 }
-                for one in found
+                for one, active in found
             ]
         }
 

@@ -159,8 +159,13 @@ class Passkeys:
         if not found:
             raise _unknown()
         told["keys"] = [one for one in told["keys"] if one not in found]
+        told["gone"] = [*told.get("gone", []), *found]
         self._write(address, told)
         return _kept(found[0])
+
+    def gone(self, address: str) -> list[Passkey]:
+        """Passkeys that were forgotten: what they approved before stays provable."""
+        return [_kept(one) for one in self._read(address).get("gone", [])]
 
     def check(self, proof: str, expected: Statement, agency: str = "") -> Approval:
         """The approval in ``proof`` when it says yes to ``expected`` (its ``shown`` and ``at`` are the person's).

@@ -245,6 +245,8 @@ def test_a_lost_phone_approves_nothing_any_more(house: House) -> None:
     (known,) = keys.passkeys("mat@vpubnd.camau.example")
     keys.forget_passkey("mat@vpubnd.camau.example", lost.credential, "cb@x.example")
     assert keys.passkeys("mat@vpubnd.camau.example") == []
+    (kept,) = keys.passkeys_ever("mat@vpubnd.camau.example")  # what it approved before stays provable
+    assert (kept.certificate, kept.active) == (known.certificate, False)
     revoked = [one for crl in house.directory.crls() for one in crl]
     assert int(known.serial, 16) in {one.serial_number for one in revoked}
 
