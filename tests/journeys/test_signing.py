@@ -181,6 +181,12 @@ def test_a_leader_signs_on_the_phone_and_the_evidence_proves_it(phone: Phone) ->
         recorded = records.approvals(conn, exchange.seal, ref)
     assert {one.mode for one in recorded if one.kind == "text"} == {"passkey"}
 
+    keys = Keys(exchange.signer)
+    (lost,) = keys.passkeys(LEADER)
+    keys.forget_passkey(LEADER, lost.credential, "test")
+    later = _proved(phone.office, ref)
+    assert later.verdict == "TOTAL-PASSED", later  # what was approved before the loss stays proved
+
 
 def test_somebody_elses_finger_signs_nothing(phone: Phone) -> None:
     page = phone.page
@@ -216,6 +222,11 @@ def _sent_and_proved(made: Office, ref: DocumentRef) -> Verdict:
     walk.go_on(exchange, ref, exchange.person(CLERK, made.home, "clerk"))
     while made.sequencer.sequence_once():
         pass
+    return _proved(made, ref)
+
+
+def _proved(made: Office, ref: DocumentRef) -> Verdict:
+    exchange = made.exchange
     evidence = evidence_of(exchange, ref, CLERK)
     return verify_evidence(evidence, Judging(exchange.trust.anchors()), [exchange.ledger_key])
 
