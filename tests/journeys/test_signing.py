@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from playwright.sync_api import BrowserContext, CDPSession, Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, CDPSession, Page, Playwright, expect
 
 from exchange.documents import draft, records, walk
 from exchange.documents.model import DocumentRef
@@ -79,7 +79,7 @@ class Phone:
 
 
 @pytest.fixture
-def phone(small_province: Province, tmp_path: Path) -> Iterator[Phone]:
+def phone(driver: Playwright, small_province: Province, tmp_path: Path) -> Iterator[Phone]:
     with contextlib.closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -91,29 +91,31 @@ def phone(small_province: Province, tmp_path: Path) -> Iterator[Phone]:
         keys.person(*told, "cb@x.example", approval="passkey", renew=True)
         code, _ = keys.invite_passkey(*told, "H12.01", "cb@x.example")
         settings = dataclasses.replace(made.exchange.settings, base=tmp_path)
-        with serving(small_province, tmp_path, settings, made.exchange) as served, _browser(served) as found:
+        with (
+            serving(small_province, tmp_path, settings, made.exchange) as served,
+            _browser(driver, served) as found,
+        ):
             page, context, devtools = found
             yield Phone(page, context, devtools, made, served, code)
 
 
 @contextlib.contextmanager
-def _browser(served: Served) -> Iterator[tuple[Page, BrowserContext, CDPSession]]:
+def _browser(driver: Playwright, served: Served) -> Iterator[tuple[Page, BrowserContext, CDPSession]]:
     """Chromium that knows the server's key (passkeys don't work behind a certificate error)."""
     certificate = x509.load_pem_x509_certificate(served.certificate.read_bytes())
     spki = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     pin = base64.b64encode(hashlib.sha256(spki).digest()).decode()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium",
-            args=["--no-sandbox", f"--ignore-certificate-errors-spki-list={pin}"],
-        )
-        context = browser.new_context(viewport=PHONE, locale="vi-VN")
-        page = context.new_page()
-        devtools = context.new_cdp_session(page)
-        devtools.send("WebAuthn.enable")
-        authenticator(devtools)
-        yield page, context, devtools
-        browser.close()
+    browser = driver.chromium.launch(
+        executable_path="/usr/bin/chromium",
+        args=["--no-sandbox", f"--ignore-certificate-errors-spki-list={pin}"],
+    )
+    context = browser.new_context(viewport=PHONE, locale="vi-VN")
+    page = context.new_page()
+    devtools = context.new_cdp_session(page)
+    devtools.send("WebAuthn.enable")
+    authenticator(devtools)
+    yield page, context, devtools
+    browser.close()
 
 
 def authenticator(devtools: CDPSession, *, verified: bool = True) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from flask import request
 
 from config.refusal import Refused
+from mailserver.message import fold
 from webmail.errors import NotThere
 from webmail.pages.mail.queries import SHOW
 
@@ -35,6 +36,11 @@ class Window:
     everywhere: bool
     before: int | None
     choosing: bool
+
+    @property
+    def asks_for_files(self) -> bool:
+        """Whether the search has ``has:`` in it already."""
+        return any(word.startswith(("has:", "co:")) for word in fold(self.query).split())
 
     @property
     def carry(self) -> dict[str, str]:
