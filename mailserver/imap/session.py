@@ -15,6 +15,7 @@ from typing import Protocol
 
 from config.settings import Settings
 from mailserver.accounts import Account, AccountRef, Accounts
+from mailserver.imap.answers import Answers
 from mailserver.imap.grammar.lexer import Syntax
 from mailserver.imap.grammar.sequences import write_set
 from mailserver.imap.naming import Names, NotAllowed, SharedWith
@@ -58,6 +59,7 @@ class Services:
     sessions: Counter[AccountRef] = field(default_factory=Counter)
     sessions_per_account: int = 100
     pages: Pages = field(default_factory=Pages)
+    answers: Answers = field(default_factory=Answers)
 
     @property
     def append_limit(self) -> int:

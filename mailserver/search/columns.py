@@ -2,7 +2,7 @@
 """Columns: one fact of every message of a mailbox, by UID, as it is searched and sorted.
 
 A column is never changed; more messages make a longer one. Packed form, little-endian: ``u32`` count · ``u32`` UIDs ·
-values (``i64`` numbers; ``u32`` lengths and UTF-8 text; thread facts), compressed.
+values (``i64`` numbers; UTF-8 lines; thread facts), compressed.
 """
 
 from __future__ import annotations
@@ -11,10 +11,8 @@ import struct
 import sys
 import zlib
 from array import array
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
-from itertools import accumulate
 from typing import Self
 
 from mailserver.message import Summary, fold_line, header_text
@@ -78,72 +76,63 @@ class Numbers:
 
 
 class Texts:
-    """A text of each message on one line; ``text`` holds them all, each ended by a line feed."""
+    """A text of each message on one line; ``text`` holds them all in UTF-8, each ended by a line feed.
 
-    def __init__(self, uids: array[int], lengths: array[int], text: str) -> None:
+    Octets are searched and sorted: their order is that of code points, and half as dear.
+    """
+
+    def __init__(self, uids: array[int], text: bytes) -> None:
         self.uids = uids
-        self.lengths = lengths
         self.text = text
-        self._starts: array[int] | None = None
 
     @property
     def octets(self) -> int:
         """Memory it takes, about."""
-        wide = 1 if self.text.isascii() else 2
-        return 12 * len(self.uids) + wide * len(self.text)
-
-    @property
-    def starts(self) -> array[int]:
-        """Where each text begins, and the end."""
-        if self._starts is None:
-            self._starts = array("I", accumulate(self.lengths, lambda at, one: at + one + 1, initial=0))
-        return self._starts
+        return 4 * len(self.uids) + len(self.text)
 
     @classmethod
     def of(cls, uids: Iterable[int], texts: Iterable[str]) -> Self:
         """A column of these; line feeds in a text become blanks."""
-        lines = [one.replace("\n", " ") for one in texts]
-        text = "".join([line + "\n" for line in lines])
-        return cls(array("I", uids), array("I", map(len, lines)), text)
+        text = "".join([one.replace("\n", " ") + "\n" for one in texts])
+        return cls(array("I", uids), text.encode("utf-8", "replace"))
 
     def pack(self) -> bytes:
         """Bytes for storing."""
-        return _packed(self.uids, [_little(self.lengths).tobytes(), self.text.encode("utf-8", "replace")])
+        return _packed(self.uids, [self.text])
 
     @classmethod
     def joined(cls, pieces: Sequence[bytes | Self]) -> Self:
         """One column of several packed or ready ones, rising by UID."""
-        uids, lengths = array("I"), array("I")
-        texts = []
+        uids = array("I")
+        texts: list[bytes | memoryview] = []
         for one in pieces:
             if isinstance(one, bytes):
                 data, count = _opened(one)
                 some, at = _take("I", data, _COUNT.size, count)
                 uids += some
-                some, at = _take("I", data, at, count)
-                lengths += some
-                texts.append(str(data[at:], "utf-8"))
+                texts.append(data[at:])
             else:
                 uids += one.uids
-                lengths += one.lengths
                 texts.append(one.text)
-        return cls(uids, lengths, "".join(texts))
+        return cls(uids, b"".join(texts))
 
-    def values(self) -> list[str]:
+    def values(self) -> list[bytes]:
         """The texts, by index."""
-        found = self.text.split("\n")
+        found = self.text.split(b"\n")
         found.pop()
         return found
 
-    def find(self, wanted: str) -> list[int]:
+    def find(self, wanted: bytes) -> list[int]:
         """The indexes of the texts that hold ``wanted`` (without line feeds, not empty)."""
         found: list[int] = []
-        starts, find = self.starts, self.text.find
-        hit = find(wanted)
+        text, start, line = self.text, 0, 0
+        hit = text.find(wanted)
         while hit >= 0:
-            at = bisect_right(starts, hit) - 1
-            found.append(at)
-            hit = find(wanted, starts[at + 1])
+            line += text.count(b"\n", start, hit)
+            found.append(line)
+            start = text.find(b"\n", hit) + 1
+            line += 1
+            hit = text.find(wanted, start)
         return found
 
 

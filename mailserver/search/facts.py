@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import TypeVar
 
 import sqlalchemy as sa
@@ -56,6 +57,12 @@ class Facts:
         found = self._column(ref, "thread", upto)
         assert isinstance(found, Threads)
         return found
+
+    def ready(self, ref: Ref, kinds: Iterable[str], upto: int) -> bool:
+        """Whether these columns are in memory up to UID ``upto``."""
+        with self._lock:
+            known = [self._known.get((ref, kind)) for kind in kinds]
+        return all(one is not None and one.uids and one.uids[-1] >= upto for one in known)
 
     def _column(self, ref: Ref, kind: str, upto: int) -> Column:
         key = (ref, kind)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol
 
 
@@ -57,6 +58,38 @@ def cost(key: Key) -> int:
 def has(key: Key, name: str) -> bool:
     """Whether a key of this name is anywhere in the tree."""
     return key.name == name or any(has(one, name) for one in key.keys)
+
+
+class Lasting(Enum):
+    """How long an answer to a key stays true."""
+
+    UIDS = "while the mailbox has the same messages"
+    MODSEQ = "while nothing changes"
+    NOT = "for this moment"
+
+
+def lasting(key: Key) -> Lasting:
+    """How long what matches a key goes on matching. Of BODY and TEXT it is not known: attachments are read later."""
+    if key.keys:
+        found = {lasting(one) for one in key.keys}
+        return next(one for one in (Lasting.NOT, Lasting.MODSEQ, Lasting.UIDS) if one in found)
+    if key.name in ("YOUNGER", "OLDER") or cost(key) == 4:
+        return Lasting.NOT
+    return Lasting.MODSEQ if key.name in ("FLAG", "KEYWORD", "MODSEQ") else Lasting.UIDS
+
+
+_KINDS = {"SUBJECT": "subject", "FROM": "from", "TO": "to", "CC": "cc", "BCC": "bcc", "FILES": "files"}
+_KINDS |= dict.fromkeys(("LARGER", "SMALLER"), "size") | dict.fromkeys(
+    ("SENTBEFORE", "SENTON", "SENTSINCE"), "date"
+)
+_KINDS |= dict.fromkeys(("BEFORE", "ON", "SINCE", "YOUNGER", "OLDER"), "arrival")
+
+
+def kinds(key: Key) -> set[str]:
+    """The kinds of columns that decide a key of cost 0 to 2; "" stands for what no column decides."""
+    if key.keys:
+        return set().union(*(kinds(one) for one in key.keys))
+    return set() if cost(key) == 0 else {_KINDS.get(key.name, "")}
 
 
 def fuzzy_texts(key: Key) -> list[Key]:

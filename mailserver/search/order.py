@@ -16,11 +16,16 @@ _TEXTS = {
 }
 
 
+def kinds(criteria: Sequence[tuple[str, bool]]) -> set[str]:
+    """The columns that ``criteria`` look at; "" stands for what no column tells."""
+    return {_NUMBERS.get(name) or _TEXTS.get(name, "") for name, _ in criteria}
+
+
 def sort(
     positions: Sequence[int],
     criteria: Sequence[tuple[str, bool]],
     numbers: Callable[[str], Sequence[int]],
-    texts: Callable[[str], Sequence[str]],
+    texts: Callable[[str], Sequence[bytes]],
     relevancy: Callable[[int], int],
 ) -> list[int]:
     """The positions by ``criteria``, (name, reversed) pairs, the most important first; equal ones by position.

@@ -88,7 +88,7 @@ class Searcher:
         self._box = mailbox
         self._uids = mailbox.uids
         self._now_us = now_us()
-        self._until = time.thread_time() + _SECONDS
+        self._until: float | None = None
 
     def match(self, key: Key, among: Sequence[int]) -> Sequence[int]:
         """The positions of ``among`` (rising) that match. Raises `TooMuchWork`."""
@@ -120,6 +120,10 @@ class Searcher:
         if name in _BARE and fold_line(key.text):
             return self._of_texts(name, fold_line(key.text), among)
         return self._of_header(name, key.text, among)
+
+    def ready(self, kinds: set[str]) -> bool:
+        """Whether these columns are in memory."""
+        return self._shared.facts.ready(self._box.ref, kinds, self._upto)
 
     def relevancy(self, keys: list[Key], position: int) -> int:
         """1 to 100, how well a match fits what was typed (RFC 6203 §4): with its marks, without, as loose words."""
@@ -197,13 +201,13 @@ class Searcher:
             return column.values
         return [column.values[at] if at >= 0 else 0 for at in self._indexes(column)]
 
-    def texts(self, kind: str) -> list[str]:
-        """A column of texts by position."""
+    def texts(self, kind: str) -> list[bytes]:
+        """A column of texts by position, in UTF-8."""
         column = self._shared.facts.texts(self._box.ref, kind, self._upto)
         values = column.values()
         if _same(column.uids, self._uids):
             return values
-        return [values[at] if at >= 0 else "" for at in self._indexes(column)]
+        return [values[at] if at >= 0 else b"" for at in self._indexes(column)]
 
     def threads(self) -> tuple[Threads, list[int] | None]:
         """The thread facts, and for each position its index in them (None: the same, -1: none)."""
@@ -221,7 +225,7 @@ class Searcher:
 
     def _of_texts(self, kind: str, wanted: str, among: Sequence[int]) -> Sequence[int]:
         column = self._shared.facts.texts(self._box.ref, kind, self._upto)
-        hits: Iterable[int] = column.find(wanted)
+        hits: Iterable[int] = column.find(wanted.encode("utf-8", "replace"))
         if not _same(column.uids, self._uids):
             uids, found = self._uids, []
             for hit in hits:
@@ -258,7 +262,10 @@ class Searcher:
         return [at for at in left if blobs[at] in found]
 
     def _check(self) -> None:
-        if time.thread_time() > self._until:
+        now = time.thread_time()
+        if self._until is None:  # begun in the thread that does the work
+            self._until = now + _SECONDS
+        elif now > self._until:
             raise TooMuchWork
 
     def _tested(

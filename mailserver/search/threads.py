@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""THREAD=ORDEREDSUBJECT and THREAD=REFERENCES (RFC 5256 §4). Pure; no recursion, since threads may be deep."""
+"""THREAD=ORDEREDSUBJECT and THREAD=REFERENCES (RFC 5256 §4). Pure; no recursion, since threads may be deep.
+
+Nodes are numbers and what is known of them lies in lists: a mailbox of 100,000 makes no 100,000 objects.
+"""
 
 from __future__ import annotations
 
@@ -8,204 +11,241 @@ from itertools import accumulate
 
 from mailserver.search.columns import Threads
 
-
-class Node:
-    """A message (``at`` its position) or a dummy (-1) with its children."""
-
-    __slots__ = ("at", "children", "parent")
-
-    def __init__(self, at: int = -1) -> None:
-        self.at = at
-        self.parent: Node | None = None
-        self.children: list[Node] = []
+_NONE = -1
 
 
-def ordered_subject(positions: Sequence[int], base: Sequence[str], dates: Sequence[int]) -> list[Node]:
+class Forest:
+    """``at[node]`` is a node's message (its position), -1 of a dummy; ``children`` are those of nodes that have any."""
+
+    __slots__ = ("at", "children", "roots")
+
+    def __init__(self) -> None:
+        self.at: list[int] = []
+        self.children: dict[int, list[int]] = {}
+        self.roots: list[int] = []
+
+    def add(self, at: int) -> int:
+        """A node more; returns its number."""
+        self.at.append(at)
+        return len(self.at) - 1
+
+    def first(self, node: int) -> int:
+        """The message of a node, a dummy's first child's for a dummy."""
+        at = self.at[node]
+        return at if at >= 0 else self.at[self.children[node][0]]
+
+
+def ordered_subject(positions: Sequence[int], base: Sequence[bytes], dates: Sequence[int]) -> Forest:
     """Threads of one base subject each: the first by date, the others its children (RFC 5256 §4)."""
-    groups: dict[str, list[int]] = {}
+    found = Forest()
+    groups: dict[bytes, int] = {}
     for at in sorted(positions, key=dates.__getitem__):
-        groups.setdefault(base[at], []).append(at)
-    roots = []
-    for group in groups.values():
-        root = Node(group[0])
-        root.children = [Node(at) for at in group[1:]]
-        roots.append(root)
-    return roots
+        root = groups.get(base[at])
+        if root is None:
+            root = groups[base[at]] = found.add(at)
+            found.roots.append(root)
+        else:
+            found.children.setdefault(root, []).append(found.add(at))
+    return found
 
 
 def references(
     positions: Sequence[int],
     facts: Threads,
     index: Sequence[int] | None,
-    base: Sequence[str],
+    base: Sequence[bytes],
     dates: Sequence[int],
-) -> list[Node]:
+) -> Forest:
     """Threads by References, In-Reply-To and, for roots, base subject: the six steps of RFC 5256 §4.
 
     ``index``: for each position where it stands in ``facts`` (-1: nowhere); None when they are the same.
     """
-    nodes = _linked(positions, facts, index)
-    roots = [one for one in nodes if one.parent is None and (one.at >= 0 or one.children)]
-    roots = _pruned(roots)
-    first = dates.__getitem__
-    roots.sort(key=lambda one: first(_first(one).at))
+    found = _linked(positions, facts, index)
+    _prune(found)
+    _sort_roots(found, dates)
     answers = facts.answers
-    roots = _gathered(roots, base, lambda at: bool(answers[at if index is None else index[at]]))
-    _sort_all(roots, dates)
-    return roots
-
-
-def _linked(positions: Sequence[int], facts: Threads, index: Sequence[int] | None) -> list[Node]:
-    """Step 1: every message under the last of its references."""
-    starts = list(accumulate(facts.counts, initial=0))
-    ids, refs = facts.ids, facts.refs
-    known: dict[int, Node] = {}
-    nodes: list[Node] = []
-    for at in positions:
-        where = at if index is None else index[at]
-        identity = ids[where] if where >= 0 else 0
-        node = known.get(identity) if identity else None
-        if node is None or node.at >= 0:  # no id, or one that another message had already
-            node = Node(at)
-            nodes.append(node)
-            if identity and identity not in known:
-                known[identity] = node
-        else:
-            node.at = at
-        if where < 0:
-            continue
-        before: Node | None = None
-        for one in refs[starts[where] : starts[where + 1]]:
-            found = known.get(one)
-            if found is None:
-                found = known[one] = Node()
-                nodes.append(found)
-            if (
-                before is not None
-                and found.parent is None
-                and found is not before
-                and not _under(before, found)
-            ):
-                found.parent = before
-                before.children.append(found)
-            before = found
-        if node.parent is not None:
-            node.parent.children.remove(node)
-            node.parent = None
-        if before is not None and before is not node and not _under(before, node):
-            node.parent = before
-            before.children.append(node)
-    return nodes
-
-
-def _under(one: Node, other: Node) -> bool:
-    """Whether ``one`` is ``other`` or stands under it."""
-    if not other.children:
-        return one is other
-    while one is not other:
-        if one.parent is None:
-            return False
-        one = one.parent
-    return True
-
-
-def _pruned(roots: list[Node]) -> list[Node]:
-    """Step 3: dummies without messages out, children of dummies up; a root dummy stays over several children."""
-    order: list[Node] = []
-    stack = list(roots)
-    while stack:
-        one = stack.pop()
-        order.append(one)
-        stack += one.children
-    for one in reversed(order):
-        if any(child.at < 0 for child in one.children):
-            kept: list[Node] = []
-            for child in one.children:
-                kept += [child] if child.at >= 0 else child.children
-            one.children = kept
-            for child in kept:
-                child.parent = one
-    found: list[Node] = []
-    for root in roots:
-        if root.at >= 0 or len(root.children) > 1:
-            found.append(root)
-        elif root.children:
-            root.children[0].parent = None
-            found.append(root.children[0])
+    _gather(found, base, lambda at: bool(answers[at if index is None else index[at]]))
+    _sort_children(found, dates)
+    _sort_roots(found, dates)
     return found
 
 
-def _first(one: Node) -> Node:
-    return one if one.at >= 0 else one.children[0]
-
-
-def _gathered(roots: list[Node], base: Sequence[str], answer: Callable[[int], bool]) -> list[Node]:
-    """Step 5: roots of one base subject come together."""
-    table: dict[str, Node] = {}
-    for root in roots:  # 5.B
-        subject = base[_first(root).at]
-        if not subject:
-            continue
-        known = table.get(subject)
-        if known is None or (known.at >= 0 and (root.at < 0 or (answer(known.at) and not answer(root.at)))):
-            table[subject] = root
-    gone: set[int] = set()
-    for root in roots:  # 5.C
-        subject = base[_first(root).at]
-        top = table.get(subject) if subject else None
-        if top is None or top is root:
-            continue
-        gone.add(id(root))
-        if top.at < 0 and root.at < 0:
-            top.children += root.children
-        elif top.at < 0 or (root.at >= 0 and answer(root.at) and not answer(top.at)):
-            top.children.append(root)
+def _linked(positions: Sequence[int], facts: Threads, index: Sequence[int] | None) -> Forest:
+    """Steps 1 and 2: every message under the last of its references."""
+    out = Forest()
+    ats, children = out.at, out.children
+    starts = list(accumulate(facts.counts, initial=0))
+    ids, refs = facts.ids, facts.refs
+    known: dict[int, int] = {}
+    parent: list[int] = []
+    for at in positions:
+        where = at if index is None else index[at]
+        identity = ids[where] if where >= 0 else 0
+        node = known.get(identity, _NONE) if identity else _NONE
+        if node < 0 or ats[node] >= 0:  # no id, or one that another message had already
+            node = len(ats)
+            ats.append(at)
+            parent.append(_NONE)
+            if identity and identity not in known:
+                known[identity] = node
         else:
-            inner = Node(top.at)
-            inner.children = top.children
-            top.at, top.children = -1, [inner, root]
-    return [root for root in roots if id(root) not in gone]
+            ats[node] = at
+        if where < 0:
+            continue
+        before = _NONE
+        for one in refs[starts[where] : starts[where + 1]]:
+            found = known.get(one, _NONE)
+            if found < 0:
+                found = known[one] = len(ats)
+                ats.append(_NONE)
+                parent.append(_NONE)
+            if before >= 0 and parent[found] < 0 and not _under(before, found, parent, children):
+                parent[found] = before
+                children.setdefault(before, []).append(found)
+            before = found
+        if parent[node] >= 0 and parent[node] != before:
+            children[parent[node]].remove(node)
+            parent[node] = _NONE
+        if before >= 0 and parent[node] != before and not _under(before, node, parent, children):
+            parent[node] = before
+            children.setdefault(before, []).append(node)
+    out.roots = [
+        node for node, above in enumerate(parent) if above < 0 and (ats[node] >= 0 or children.get(node))
+    ]
+    return out
 
 
-def _sort_all(roots: list[Node], dates: Sequence[int]) -> None:
-    """Steps 4 and 6: siblings by sent date, a dummy by its first child."""
-    order: list[Node] = []
-    stack = list(roots)
+def _under(one: int, other: int, parent: list[int], children: dict[int, list[int]]) -> bool:
+    """Whether ``one`` is ``other`` or stands under it."""
+    if not children.get(other):
+        return one == other
+    while one != other:
+        one = parent[one]
+        if one < 0:
+            return False
+    return True
+
+
+def _inner(found: Forest) -> list[int]:
+    """Every node with children, parents before their children."""
+    children = found.children
+    order: list[int] = []
+    stack = [root for root in found.roots if children.get(root)]
     while stack:
         one = stack.pop()
-        if one.children:
-            order.append(one)
-            stack += one.children
-    key = lambda one: (dates[_first(one).at], _first(one).at)  # noqa: E731
-    for one in reversed(order):
-        if len(one.children) > 1:
-            one.children.sort(key=key)
-    roots.sort(key=key)
+        order.append(one)
+        stack += [child for child in children[one] if children.get(child)]
+    return order
 
 
-def write(roots: list[Node], number: Sequence[int]) -> bytes:
-    """The thread lists of a THREAD response (RFC 5256 §5); ``number`` names the message at a position."""
-    out: list[str] = []
-    for root in roots:
-        if not root.children:  # most of a mailbox
-            out.append(f"({number[root.at]})")
+def _prune(found: Forest) -> None:
+    """Step 3: dummies without messages out, children of dummies up; a root dummy stays over several children."""
+    ats, children = found.at, found.children
+    if _NONE not in ats:
+        return
+    for one in reversed(_inner(found)):
+        if any(ats[child] < 0 for child in children[one]):
+            kept: list[int] = []
+            for child in children[one]:
+                kept += [child] if ats[child] >= 0 else children.get(child, ())
+            children[one] = kept
+    roots: list[int] = []
+    for root in found.roots:
+        if ats[root] >= 0:
+            roots.append(root)
             continue
-        stack: list[Node | str] = [")", root, "("]
-        follows = False
-        while stack:
-            one = stack.pop()
-            if isinstance(one, str):
-                out.append(one)
-                follows = False
-                continue
-            if one.at >= 0:
-                out.append(f" {number[one.at]}" if follows else str(number[one.at]))
-                follows = True
-            if len(one.children) == 1:
-                stack.append(one.children[0])
-            elif one.children:
-                if follows:
-                    out.append(" ")
-                for child in reversed(one.children):
-                    stack += [")", child, "("]
+        below = children.get(root, [])
+        roots += [root] if len(below) > 1 else below
+    found.roots = roots
+
+
+def _gather(found: Forest, base: Sequence[bytes], answer: Callable[[int], bool]) -> None:
+    """Step 5: roots of one base subject come together."""
+    ats, children, first = found.at, found.children, found.first
+    table: dict[bytes, int] = {}
+    for root in found.roots:  # 5.B
+        subject = base[first(root)]
+        if not subject:
+            continue
+        known = table.setdefault(subject, root)
+        if known == root or ats[known] < 0:
+            continue
+        if ats[root] < 0 or (answer(ats[known]) and not answer(ats[root])):
+            table[subject] = root
+    kept: list[int] = []
+    for root in found.roots:  # 5.C
+        subject = base[first(root)]
+        top = table[subject] if subject else root
+        if top == root:
+            kept.append(root)
+        elif ats[top] < 0 and ats[root] < 0:
+            children[top] += children[root]
+        elif ats[top] < 0 or (ats[root] >= 0 and answer(ats[root]) and not answer(ats[top])):
+            children.setdefault(top, []).append(root)
+        else:
+            inner = found.add(ats[top])
+            if top in children:
+                children[inner] = children[top]
+            ats[top], children[top] = _NONE, [inner, root]
+    found.roots = kept
+
+
+def _sort_children(found: Forest, dates: Sequence[int]) -> None:
+    """Step 4 and 6: siblings by sent date, a dummy by its first child."""
+    first = found.first
+    for one in reversed(_inner(found)):
+        if len(found.children[one]) > 1:
+            found.children[one].sort(key=lambda child: (dates[first(child)], first(child)))
+
+
+def _sort_roots(found: Forest, dates: Sequence[int]) -> None:
+    ats, children, roots = found.at, found.children, found.roots
+    firsts = [ats[one] if ats[one] >= 0 else ats[children[one][0]] for one in roots]
+    moments = [dates[at] for at in firsts]
+    order = sorted(range(len(roots)), key=firsts.__getitem__)  # what has the same date stands by number
+    order.sort(key=moments.__getitem__)
+    found.roots = [roots[one] for one in order]
+
+
+def write(found: Forest, number: Sequence[int]) -> bytes:
+    """The thread lists of a THREAD response (RFC 5256 §5); ``number`` names the message at a position."""
+    ats, children = found.at, found.children
+    out: list[bytes] = []
+    alone: list[int] = []  # most of a mailbox
+    for root in found.roots:
+        if not children.get(root):
+            alone.append(number[ats[root]])
+            continue
+        out += [_alone(alone), _one(root, ats, children, number)]
+        alone = []
+    out.append(_alone(alone))
+    return b"".join(out)
+
+
+def _alone(numbers: list[int]) -> bytes:
+    return (b"(%d)" * len(numbers)) % tuple(numbers)
+
+
+def _one(root: int, ats: list[int], children: dict[int, list[int]], number: Sequence[int]) -> bytes:
+    """One thread that has answers."""
+    out: list[str] = []
+    stack: list[int | str] = [")", root, "("]
+    follows = False
+    while stack:
+        one = stack.pop()
+        if isinstance(one, str):
+            out.append(one)
+            follows = False
+            continue
+        if ats[one] >= 0:
+            out.append(f" {number[ats[one]]}" if follows else str(number[ats[one]]))
+            follows = True
+        below = children.get(one, ())
+        if len(below) == 1:
+            stack.append(below[0])
+        elif below:
+            if follows:
+                out.append(" ")
+            for child in reversed(below):
+                stack += [")", child, "("]
     return "".join(out).encode()

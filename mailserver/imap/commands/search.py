@@ -7,7 +7,7 @@ What a match is, `mailserver.search.searching` knows; here are the options, the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -16,11 +16,13 @@ from mailserver.imap.grammar.searching import BadCharset, Returns, Search, parse
 from mailserver.imap.grammar.sequences import SequenceSet, write_set
 from mailserver.imap.session import Session
 from mailserver.imap.view import View
-from mailserver.search.keys import Key, cost, fuzzy_texts, has
+from mailserver.search.keys import Key, Lasting, fuzzy_texts, has, kinds, lasting
 from mailserver.search.searching import Searcher
 
 T = TypeVar("T")
-_INLINE = 1000  # so many messages are searched by flags and numbers without a thread
+_INLINE = 2000  # so many messages are searched without a thread by what is in memory (2 ms)
+_INLINE_READ = 128  # and so many whose header facts have to be read
+_TAG = b'(TAG "")'
 
 
 async def run(session: Session, cursor: Cursor, uid: bool = False) -> bytes:
@@ -33,13 +35,22 @@ async def run(session: Session, cursor: Cursor, uid: bool = False) -> bytes:
     session.condstore = session.condstore or has(search.key, "MODSEQ")
     save = search.returns is not None and "SAVE" in search.returns.options
 
-    def work() -> bytes:
-        job = Searcher(session.services.searches, view)
-        found = present(view, job.match(search.key, range(len(view.uids))))
-        return reply(session.tag, view, search, found, job, uid=uid, ordered=False)
+    job = Searcher(session.services.searches, view)
 
-    session.write(await worked(session, view, search.key, work, save=save))
+    def work() -> bytes:
+        found = present(view, job.match(search.key, range(len(view.uids))))
+        return reply(view, search, found, job, uid=uid, ordered=False)
+
+    made = await worked(
+        session, job, ("SEARCH", uid, search), search.key, work, columns=read_for(search), save=save
+    )
+    session.write(tagged(session.tag, made))
     return b"Done"
+
+
+def read_for(search: Search) -> set[str]:
+    """The columns that the reply looks at beside the keys: RELEVANCY reads the messages (see `keys.kinds`)."""
+    return {""} if search.returns is not None and "RELEVANCY" in search.returns.options else set()
 
 
 def parsed(session: Session, parse: Callable[[], T]) -> T:
@@ -52,19 +63,45 @@ def parsed(session: Session, parse: Callable[[], T]) -> T:
         raise
 
 
-async def worked(session: Session, view: View, key: Key, work: Callable[[], bytes], *, save: bool) -> bytes:
-    """The reply that ``work`` makes: at once for a few messages and cheap keys, else in a thread, two at a time."""
+async def worked(
+    session: Session,
+    job: Searcher,
+    question: Hashable,
+    key: Key,
+    work: Callable[[], bytes],
+    *,
+    columns: set[str] | None = None,
+    save: bool = False,
+) -> bytes:
+    """The reply that ``work`` makes: one that is known, at once where that is cheap, else in a thread, two at a time.
+
+    ``question`` is all that the reply depends on beside the mailbox, ``columns`` what is looked at beside ``key``.
+    """
+    view, services = session.selected, session.services
+    stays = Lasting.NOT if save else lasting(key)
+    known = services.answers.get(view, question, stays)
+    if known is not None:
+        return known
+    needed = kinds(key) | (columns or set())
     try:
-        if cost(key) == 0 and len(view.uids) <= _INLINE:
-            return work()
-        async with session.services.searching:
-            return await asyncio.to_thread(work)
+        if len(view.uids) <= (_INLINE if job.ready(needed) else _INLINE_READ if "" not in needed else 0):
+            made = work()
+        else:
+            async with services.searching:
+                made = await asyncio.to_thread(work)
     except Syntax:
         raise
     except Exception:
         if save:
             view.saved = SequenceSet((), saved=True)
         raise
+    services.answers.keep(view, question, stays, made)
+    return made
+
+
+def tagged(tag: bytes, made: bytes) -> bytes:
+    """A reply of `reply` with the tag of its command (RFC 4466 §2.6.2)."""
+    return made.replace(_TAG, b'(TAG "%b")' % tag, 1) if made.startswith(b"* ESEARCH") else made
 
 
 def present(view: View, found: Sequence[int]) -> Sequence[int]:
@@ -76,9 +113,9 @@ def present(view: View, found: Sequence[int]) -> Sequence[int]:
 
 
 def reply(
-    tag: bytes, view: View, search: Search, found: Sequence[int], job: Searcher, *, uid: bool, ordered: bool
+    view: View, search: Search, found: Sequence[int], job: Searcher, *, uid: bool, ordered: bool
 ) -> bytes:
-    """The SEARCH, SORT (``ordered``) or ESEARCH response for these positions; keeps what SAVE asks for."""
+    """The SEARCH, SORT (``ordered``) or ESEARCH response for these positions, without its tag; keeps what SAVE asks for."""
     numbers = _numbers(view, found, uid=uid)
     returns, verb = search.returns, b"SORT" if ordered else b"SEARCH"
     with_modseq = has(search.key, "MODSEQ")
@@ -86,14 +123,13 @@ def reply(
         tail = b""
         if with_modseq and found:
             tail = b" (MODSEQ %d)" % max(map(view.modseqs, found))
-        words = (" " + " ".join(map(str, numbers))).encode() if numbers else b""
-        return b"* %b%b%b\r\n" % (verb, words, tail)
+        return b"* %b%b%b\r\n" % (verb, (b" %d" * len(numbers)) % tuple(numbers), tail)
     options = returns.options
     if "SAVE" in options:
         _save(view, found, returns)
         if options <= {"SAVE"}:
             return b""
-    out = [b'* ESEARCH (TAG "%b")' % tag]
+    out = [b"* ESEARCH " + _TAG]
     if uid:
         out.append(b"UID")
     if numbers:
@@ -131,7 +167,7 @@ def _numbers(view: View, found: Sequence[int], *, uid: bool) -> Sequence[int]:
 
 
 def _listed(numbers: Sequence[int], *, ordered: bool) -> bytes:
-    return ",".join(map(str, numbers)).encode() if ordered else write_set(numbers)
+    return ((b",%d" * len(numbers)) % tuple(numbers))[1:] if ordered else write_set(numbers)
 
 
 def _window(partial: tuple[int, int], count: int) -> slice:

@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-from mailserver.imap.commands.search import parsed, present, reply, worked
+from mailserver.imap.commands.search import parsed, present, read_for, reply, tagged, worked
 from mailserver.imap.grammar.lexer import Cursor
 from mailserver.imap.grammar.searching import parse_sort
 from mailserver.imap.session import Session
-from mailserver.search.keys import Key, fuzzy_texts, has
-from mailserver.search.order import sort
+from mailserver.search import order
+from mailserver.search.keys import fuzzy_texts, has
 from mailserver.search.searching import Searcher
-
-_SORTING = Key("SUBJECT")  # as dear as a search through a column
 
 
 async def run(session: Session, cursor: Cursor, uid: bool = False) -> bytes:
@@ -23,12 +21,15 @@ async def run(session: Session, cursor: Cursor, uid: bool = False) -> bytes:
     session.condstore = session.condstore or has(search.key, "MODSEQ")
     save = search.returns is not None and "SAVE" in search.returns.options
 
+    job = Searcher(session.services.searches, view)
+
     def work() -> bytes:
-        job = Searcher(session.services.searches, view)
         found = present(view, job.match(search.key, range(len(view.uids))))
         keys = fuzzy_texts(search.key)
-        ordered = sort(found, asked.criteria, job.values, job.texts, lambda at: job.relevancy(keys, at))
-        return reply(session.tag, view, search, ordered, job, uid=uid, ordered=True)
+        ordered = order.sort(found, asked.criteria, job.values, job.texts, lambda at: job.relevancy(keys, at))
+        return reply(view, search, ordered, job, uid=uid, ordered=True)
 
-    session.write(await worked(session, view, Key("AND", (search.key, _SORTING)), work, save=save))
+    columns = order.kinds(asked.criteria) | read_for(search)
+    made = await worked(session, job, ("SORT", uid, asked), search.key, work, columns=columns, save=save)
+    session.write(tagged(session.tag, made))
     return b"Done"

@@ -27,9 +27,9 @@ def test_texts(lines: list[str], wanted: str) -> None:
     first = Texts.of(range(1, half + 1), lines[:half])
     rest = Texts.of(range(half + 1, len(lines) + 1), lines[half:])
     joined = Texts.joined([first.pack(), rest])
-    assert joined.values() == whole.values() == lines
+    assert joined.values() == whole.values() == [one.encode() for one in lines]
     assert list(joined.uids) == list(range(1, len(lines) + 1))
-    assert joined.find(wanted) == [at for at, one in enumerate(lines) if wanted in one]
+    assert joined.find(wanted.encode()) == [at for at, one in enumerate(lines) if wanted in one]
 
 
 @given(st.lists(st.tuples(st.integers(0, 2**64 - 1), st.booleans(), st.lists(st.integers(1, 9), max_size=3))))

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from mailserver.search.columns import Threads, hashed
-from mailserver.search.threads import Node, ordered_subject, references, write
+from mailserver.search.threads import Forest, ordered_subject, references, write
 
 Letter = tuple[str, str, list[str]]  # id, subject, references
 
@@ -19,7 +19,7 @@ def thread(letters: list[Letter], dates: list[int] | None = None) -> str:
     base = []
     for uid, (identity, subject, refs) in enumerate(letters, 1):
         answer = subject.startswith("Re: ")
-        base.append(subject.removeprefix("Re: "))
+        base.append(subject.removeprefix("Re: ").encode())
         facts.add(uid, hashed(identity) if identity else 0, answer, [hashed(one) for one in refs])
     moments = dates or list(range(len(letters)))
     roots = references(range(len(letters)), facts, None, base, moments)
@@ -64,21 +64,17 @@ def test_siblings_stand_by_date() -> None:
 
 def test_the_example_of_the_response() -> None:
     """RFC 5256 §5: ``(2)(3 6 (4 23)(44 7 96))``."""
-    six = Node(6)
-    four, forty_four = Node(4), Node(44)
-    four.children = [Node(23)]
-    seven = Node(7)
-    seven.children = [Node(96)]
-    forty_four.children = [seven]
-    six.children = [four, forty_four]
-    three = Node(3)
-    three.children = [six]
-    assert write([Node(2), three], range(100)) == b"(2)(3 6 (4 23)(44 7 96))"
+    found = Forest()
+    node = {number: found.add(number) for number in (2, 3, 6, 4, 23, 44, 7, 96)}
+    for above, below in ((3, [6]), (6, [4, 44]), (4, [23]), (44, [7]), (7, [96])):
+        found.children[node[above]] = [node[one] for one in below]
+    found.roots = [node[2], node[3]]
+    assert write(found, range(100)) == b"(2)(3 6 (4 23)(44 7 96))"
 
 
 def test_ordered_subject() -> None:
     """One level of children by date (RFC 5256 §4)."""
-    roots = ordered_subject(range(5), ["x", "y", "x", "x", ""], [5, 1, 9, 7, 8])
+    roots = ordered_subject(range(5), [b"x", b"y", b"x", b"x", b""], [5, 1, 9, 7, 8])
     assert write(roots, range(1, 6)) == b"(2)(1 (4)(3))(5)"
 
 
