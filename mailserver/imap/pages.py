@@ -3,7 +3,7 @@
 
 What never changes of a message (all but its number, flags and modseq) is rendered once for each list of
 items that clients ask for. A UID never names another message, so nothing is ever stale. Nothing is written
-to disk.
+to disk here: what is asked for the first time comes from the sealed pages (`mailserver.search.pages`).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from mailserver.store import Ref
 
 Key = tuple[Ref, bytes, int]
 BLOCK = 512
-"""UIDs of one page: those with the same ``uid // BLOCK``."""
-_MOST = 96 * 1024 * 1024
+"""UIDs of one page: those with the same ``(uid - 1) // BLOCK``, as the sealed pages of a mailbox without gaps."""
+_MOST = 64 * 1024 * 1024
 _OVERHEAD = 130
 
 
@@ -40,11 +40,11 @@ class Pages:
             return found
 
     def add(self, ref: Ref, items: bytes, number: int, made: dict[int, bytes]) -> dict[int, bytes]:
-        """Keep more of a page; returns all of it."""
+        """Keep more of a page, ``made`` not to be changed any more; returns all of it."""
         key = (ref, items, number)
         with self._lock:
             old = self._pages.pop(key, {})
-            new = {**old, **made}
+            new = {**old, **made} if old else made
             self._pages[key] = new
             self._size += _weight(new) - _weight(old)
             while self._size > self._most and self._pages:

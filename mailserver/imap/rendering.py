@@ -14,17 +14,19 @@ from itertools import groupby
 from config.refusal import Refused
 from mailserver.imap.grammar import strings
 from mailserver.imap.grammar.fetching import Item, Section
+from mailserver.imap.leaves import Leaves
 from mailserver.imap.pages import BLOCK, Pages
 from mailserver.imap.replies import No
 from mailserver.imap.sections import UnknownEncoding, decoded, extract, is_kept, of_kept_fields
 from mailserver.imap.view import View
 from mailserver.message import Summary, scan
+from mailserver.search.facts import Facts
 from mailserver.store.identifiers import email_id, thread_id
 from mailserver.store.listing import Listed
 
 log = logging.getLogger("congvan.imap")
 
-_RUN = 500
+_RUN = BLOCK
 _READ = 250  # messages whose bytes are looked up together
 _PIECE = 128 * 1024
 OF_ARRAYS = frozenset({"UID", "FLAGS", "MODSEQ"})
@@ -46,7 +48,7 @@ def _reads(item: Item) -> bool:
 class Rendering:
     """One FETCH at work. ``seen``: UIDs whose flags go into the answer unasked."""
 
-    def __init__(self, view: View, pages: Pages, items: list[Item], seen: set[int]) -> None:
+    def __init__(self, view: View, pages: Pages, facts: Facts, items: list[Item], seen: set[int]) -> None:
         self._view = view
         self._pages = pages
         self._seen = seen
@@ -55,6 +57,7 @@ class Rendering:
         self._marks = [one.name for one in items if one.name in OF_ARRAYS]
         self._fixed = [one for one in items if one.name not in OF_ARRAYS and not _reads(one)]
         self._bodies = [one for one in items if _reads(one)]
+        self._leaves = Leaves(facts, view.ref, self._fixed)
         self._key = b" ".join([_label(one) for one in self._fixed])
         self._needs_summary = any(
             one.name in _OF_SUMMARY or one.section is not None for one in (*self._fixed, *self._bodies)
@@ -87,7 +90,7 @@ class Rendering:
             return True
         uids = self._view.uids
         for run in _runs(spans):
-            for number, some in groupby(run, lambda at: uids[at] // BLOCK):
+            for number, some in groupby(run, lambda at: _block(uids[at])):
                 page = self._pages.page(self._view.ref, self._key, number)
                 if any(uids[at] not in page for at in some):
                     return False
@@ -127,6 +130,12 @@ class Rendering:
                 for at, one in zip(run, fixed, strict=True)
                 if one is not None
             ]
+        if self._marks == ["UID"]:
+            return [
+                b"* %d FETCH (UID %d %b)\r\n" % (at + 1, uids[at], one)
+                for at, one in zip(run, fixed, strict=True)
+                if one is not None
+            ]
         if not self._marks:
             return [
                 b"* %d FETCH (%b)\r\n" % (at + 1, one)
@@ -155,31 +164,49 @@ class Rendering:
         """The fixed part of each message of a run, None of those that are gone or broken."""
         uids, gone = self._view.uids, self._view.gone
         found: list[bytes | None] = []
-        for number, grouped in groupby([uids[at] for at in run], lambda uid: uid // BLOCK):
+        for number, grouped in groupby([uids[at] for at in run], _block):
             some = list(grouped)
             page = self._pages.page(self._view.ref, self._key, number)
             missing = [uid for uid in some if uid not in page and uid not in gone]
             if missing:
-                page = self._pages.add(self._view.ref, self._key, number, self._render(missing))
+                page = self._pages.add(self._view.ref, self._key, number, self._render(number, missing))
             found += [None if uid in gone else page.get(uid) for uid in some]
         lacking = sum(1 for one in found if one is None)
         if lacking:
             self._gone += lacking
         return found
 
-    def _render(self, uids: list[int]) -> dict[int, bytes]:
-        store, wanted = self._view.store, set(uids)
+    def _render(self, number: int, uids: list[int]) -> dict[int, bytes]:
+        """The fixed part of messages of a block (rising UIDs): from sealed pages, of those in none from summaries."""
         made: dict[int, bytes] = {}
+        rest = uids
         try:
-            rows = store.listed(self._view.ref, uids[0], uids[-1], summaries=self._needs_summary)
+            while rest and (found := self._leaves.page(rest[0])):
+                if not made and _block(next(iter(found))) == _block(next(reversed(found))) == number:
+                    made = found  # as it is: the block is a page
+                else:
+                    made = {**made, **{uid: one for uid, one in found.items() if _block(uid) == number}}
+                if rest[0] not in made:
+                    break
+                rest = [uid for uid in rest if uid not in made]
+        except Refused:  # the summaries are the truth
+            log.exception("a page of mailbox %s can't be read", self._view.ref)
+        rest = [uid for uid in rest if uid not in made]
+        try:
+            return {**made, **self._render_each(rest)} if rest else made
         except (Refused, OSError):
             log.exception("messages of mailbox %s can't be read", self._view.ref)
-            self._broken += len(uids)
-            return made
-        for row in rows:
-            if row.uid in wanted:
-                made[row.uid] = b" ".join([self._fixed_item(one, row) for one in self._fixed])
+            self._broken += len(rest)
         return made
+
+    def _render_each(self, uids: list[int]) -> dict[int, bytes]:
+        wanted, fixed = set(uids), self._fixed
+        rows = self._view.store.listed(self._view.ref, uids[0], uids[-1], summaries=self._needs_summary)
+        return {
+            row.uid: b" ".join([self._fixed_item(one, row) for one in fixed])
+            for row in rows
+            if row.uid in wanted
+        }
 
     def _fixed_item(self, item: Item, row: Listed) -> bytes:
         name = item.name
@@ -252,6 +279,10 @@ class Rendering:
         if row.uid in self._seen and "FLAGS" not in self._marks:
             out.append(b"FLAGS " + self._view.words(self._view.flags(at)))
         return b"* %d FETCH (%b)\r\n" % (at + 1, b" ".join(out)) if out else b""
+
+
+def _block(uid: int) -> int:
+    return (uid - 1) // BLOCK
 
 
 def _runs(spans: list[range]) -> Iterator[range]:

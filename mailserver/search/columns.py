@@ -22,6 +22,7 @@ from mailserver.store import Row
 
 _COUNT = struct.Struct("<I")
 _PLAIN, _DEFLATED = b"\0", b"\1"
+_LONGEST_PIECE = 16 * 1024
 
 
 def _little(values: array[int]) -> array[int]:
@@ -198,7 +199,59 @@ class Threads:
         return out
 
 
-Column = Numbers | Texts | Threads
+class Pieces:
+    """Octets of each message that has any, as they lie in answers to FETCH."""
+
+    def __init__(self, uids: array[int], lengths: array[int], data: bytes) -> None:
+        self.uids = uids
+        self.lengths = lengths
+        self.data = data
+
+    @property
+    def octets(self) -> int:
+        """Memory it takes, about."""
+        return 8 * len(self.uids) + len(self.data)
+
+    @classmethod
+    def of(cls, found: Iterable[tuple[int, bytes | None]]) -> Self:
+        """A column of (UID, octets) pairs; None, and what is very long, is left out."""
+        kept = [(uid, one) for uid, one in found if one is not None and len(one) <= _LONGEST_PIECE]
+        uids, lengths = array("I", [uid for uid, _ in kept]), array("I", [len(one) for _, one in kept])
+        return cls(uids, lengths, b"".join([one for _, one in kept]))
+
+    def pack(self) -> bytes:
+        """Bytes for storing."""
+        return _packed(self.uids, [_little(self.lengths).tobytes(), self.data])
+
+    @classmethod
+    def joined(cls, pieces: Sequence[bytes | Self]) -> Self:
+        """One column of several packed or ready ones, rising by UID."""
+        uids, lengths = array("I"), array("I")
+        datas: list[bytes | memoryview] = []
+        for one in pieces:
+            if isinstance(one, bytes):
+                data, count = _opened(one)
+                some, at = _take("I", data, _COUNT.size, count)
+                uids += some
+                some, at = _take("I", data, at, count)
+                lengths += some
+                datas.append(data[at:])
+            else:
+                uids += one.uids
+                lengths += one.lengths
+                datas.append(one.data)
+        return cls(uids, lengths, b"".join(datas))
+
+    def values(self) -> list[bytes]:
+        """The octets, by index."""
+        data, found, at = self.data, [], 0
+        for length in self.lengths:
+            found.append(data[at : at + length])
+            at += length
+        return found
+
+
+Column = Numbers | Texts | Threads | Pieces
 
 
 def _packed(uids: array[int], pieces: list[bytes]) -> bytes:
@@ -286,14 +339,21 @@ _TEXTS: dict[str, Callable[[Summary], str]] = {
     "as-from": lambda one: _shown(one.from_),
     "as-to": lambda one: _shown(one.to),
 }
-KINDS = (*_NUMBERS, *_TEXTS, "thread")
+_PIECES: dict[str, Callable[[Summary], bytes | None]] = {
+    "envelope": lambda one: one.envelope,
+    "struct": lambda one: one.bodystructure,
+    "fields": lambda one: one.fields,
+}
+KINDS = (*_NUMBERS, *_TEXTS, "thread", *_PIECES)
 """Every kind of column."""
 OF_ROWS = frozenset({"blob", "size", "arrival"})
 """Kinds that need no summary."""
 
 
-def column_type(kind: str) -> type[Numbers] | type[Texts] | type[Threads]:
+def column_type(kind: str) -> type[Numbers] | type[Texts] | type[Threads] | type[Pieces]:
     """What a kind of column is made of."""
+    if kind in _PIECES:
+        return Pieces
     return Numbers if kind in _NUMBERS else Texts if kind in _TEXTS else Threads
 
 
@@ -307,6 +367,10 @@ def made(kind: str, rows: Sequence[Row], summaries: dict[int, Summary]) -> Colum
         text = _TEXTS[kind]
         found = (summaries.get(row.blob) for row in rows)
         return Texts.of(uids, [text(one) if one is not None else "" for one in found])
+    if kind in _PIECES:
+        piece = _PIECES[kind]
+        known = [(row.uid, summaries.get(row.blob)) for row in rows]
+        return Pieces.of([(uid, piece(one) if one is not None else None) for uid, one in known])
     out = Threads()
     for row in rows:
         one = summaries.get(row.blob)

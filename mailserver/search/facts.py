@@ -9,20 +9,30 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
-from typing import TypeVar
+from collections.abc import Iterable, Sequence
 
 import sqlalchemy as sa
 
+from config.statement import Statement
 from mailserver.search import schema
 from mailserver.search.columns import OF_ROWS, Column, Numbers, Texts, Threads, column_type, made
 from mailserver.store import Ref, Store
 
-C = TypeVar("C", Numbers, Texts, Threads)
-
 KEPT = 64 * 1024 * 1024
 """Octets of columns a process keeps."""
 _RUN = 500
+_HERE = sa.and_(
+    schema.page.c.agency == sa.bindparam("in_agency"),
+    schema.page.c.mailbox == sa.bindparam("in_mailbox"),
+    schema.page.c.kind == sa.bindparam("of_kind"),
+)
+_PAGE = Statement(
+    sa.select(schema.page.c.first_uid, schema.page.c.last_uid, schema.page.c.sealed)
+    .where(_HERE, schema.page.c.first_uid <= sa.bindparam("uid"))
+    .order_by(schema.page.c.first_uid.desc())
+    .limit(sa.literal_column("1"))
+    .offset(sa.literal_column("0"))  # SQLite gets one anyway, and it must not be a parameter
+)
 
 
 def aad(ref: Ref, kind: str, first_uid: int) -> bytes:
@@ -57,6 +67,23 @@ class Facts:
         found = self._column(ref, "thread", upto)
         assert isinstance(found, Threads)
         return found
+
+    def page(self, ref: Ref, uid: int, kinds: Sequence[str]) -> tuple[int, int, list[Column]] | None:
+        """Columns of the page that has UID ``uid``, in the order of ``kinds``, behind its first and last UID; None before it is written.
+
+        Read anew each time: whoever lists a mailbox goes from page to page.
+        """
+        seal, first, last = self._store.seal, 0, 0
+        found: list[Column] = []
+        with self._store.database.reading() as conn:
+            conn.begin()  # one snapshot for all kinds
+            for kind in kinds:
+                row = _PAGE.row(conn, in_agency=ref.agency, in_mailbox=ref.mailbox, of_kind=kind, uid=uid)
+                if row is None or row[1] < uid:
+                    return None
+                first, last, sealed = row
+                found.append(column_type(kind).joined([seal.open(sealed, aad(ref, kind, first))]))
+        return first, last, found
 
     def ready(self, ref: Ref, kinds: Iterable[str], upto: int) -> bool:
         """Whether these columns are in memory up to UID ``upto``."""

@@ -163,8 +163,8 @@ def _gather(found: Forest, base: Sequence[bytes], answer: Callable[[int], bool])
     """Step 5: roots of one base subject come together."""
     ats, children, first = found.at, found.children, found.first
     table: dict[bytes, int] = {}
-    for root in found.roots:  # 5.B
-        subject = base[first(root)]
+    subjects = [base[at if (at := ats[root]) >= 0 else first(root)] for root in found.roots]
+    for root, subject in zip(found.roots, subjects, strict=True):  # 5.B
         if not subject:
             continue
         known = table.setdefault(subject, root)
@@ -173,8 +173,7 @@ def _gather(found: Forest, base: Sequence[bytes], answer: Callable[[int], bool])
         if ats[root] < 0 or (answer(ats[known]) and not answer(ats[root])):
             table[subject] = root
     kept: list[int] = []
-    for root in found.roots:  # 5.C
-        subject = base[first(root)]
+    for root, subject in zip(found.roots, subjects, strict=True):  # 5.C
         top = table[subject] if subject else root
         if top == root:
             kept.append(root)
@@ -213,11 +212,22 @@ def write(found: Forest, number: Sequence[int]) -> bytes:
     out: list[bytes] = []
     alone: list[int] = []  # most of a mailbox
     for root in found.roots:
-        if not children.get(root):
+        below = children.get(root)
+        if not below:
             alone.append(number[ats[root]])
             continue
-        out += [_alone(alone), _one(root, ats, children, number)]
+        out.append(_alone(alone))
         alone = []
+        if any(map(children.get, below)):
+            out.append(_deep(root, ats, children, number))
+            continue
+        leaves = [number[ats[one]] for one in below]
+        if ats[root] < 0:
+            out.append(b"(%b)" % _alone(leaves))
+        elif len(leaves) == 1:
+            out.append(b"(%d %d)" % (number[ats[root]], leaves[0]))
+        else:
+            out.append(b"(%d %b)" % (number[ats[root]], _alone(leaves)))
     out.append(_alone(alone))
     return b"".join(out)
 
@@ -226,8 +236,8 @@ def _alone(numbers: list[int]) -> bytes:
     return (b"(%d)" * len(numbers)) % tuple(numbers)
 
 
-def _one(root: int, ats: list[int], children: dict[int, list[int]], number: Sequence[int]) -> bytes:
-    """One thread that has answers."""
+def _deep(root: int, ats: list[int], children: dict[int, list[int]], number: Sequence[int]) -> bytes:
+    """One thread with answers to answers."""
     out: list[str] = []
     stack: list[int | str] = [")", root, "("]
     follows = False

@@ -47,7 +47,7 @@ async def run(session: Session, cursor: Cursor, uid: bool = False) -> bytes:
     if since:  # CHANGEDSINCE 0 is no filter (Q14)
         spans = _joined(at for span in spans for at in span if view.modseqs(at) > since)
     seen = await _see(session, view, items, spans)
-    job = Rendering(view, session.services.pages, items, seen)
+    job = Rendering(view, session.services.pages, session.services.searches.facts, items, seen)
     inline = job.ready(spans) or sum(map(len, spans)) <= (_INLINE if not job.reads else 1)
     pieces = job.pieces(spans)
     while True:

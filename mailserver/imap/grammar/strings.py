@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
 from mailserver.imap.grammar.names import encode_name
 
@@ -16,7 +17,7 @@ _DATE_TIME = re.compile(
     rb"[ ]?(\d{1,2})-([A-Za-z]{3})-(\d{4}) (\d{2}):(\d{2}):(\d{2}) ([+-])(\d{2})(\d{2})\Z"
 )
 _DATE = re.compile(rb"(\d{1,2})-([A-Za-z]{3})-(\d{4})\Z")
-_LOCAL = timezone(timedelta(hours=7))
+_ZONE_S = 7 * 3600
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -54,15 +55,15 @@ def mailbox(name: str, *, utf8: bool = False) -> bytes:
 
 def internaldate(us: int) -> bytes:
     """A date-time in Vietnam's zone, quoted (RFC 9051 §9 ``date-time``)."""
-    moment = datetime.fromtimestamp(us // 1_000_000, _LOCAL)
-    return b'"%2d-%b-%04d %02d:%02d:%02d +0700"' % (
-        moment.day,
-        _MONTHS[moment.month - 1].encode(),
-        moment.year,
-        moment.hour,
-        moment.minute,
-        moment.second,
-    )
+    day, second = divmod(us // 1_000_000 + _ZONE_S, 86_400)
+    return b'"%b %02d:%02d:%02d +0700"' % (_date(day), second // 3600, second // 60 % 60, second % 60)
+
+
+@lru_cache(maxsize=4096)
+def _date(day: int) -> bytes:
+    """The date of a day counted from 1970."""
+    found = date.fromordinal(_EPOCH.toordinal() + day)
+    return b"%2d-%b-%04d" % (found.day, _MONTHS[found.month - 1].encode(), found.year)
 
 
 def parse_date_time(text: bytes) -> int | None:
