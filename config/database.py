@@ -32,11 +32,13 @@ metadata = sa.MetaData()
 """Every table of the installation; each room's ``schema.py`` adds its own."""
 
 T = TypeVar("T")
+C = TypeVar("C", bound=Callable[[], None])
 Job = Callable[[sa.Connection], T]
 _BATCH = 128
 _RETRIES = 5
 _TRANSIENT = {"40P01", "40001"}
 _AFTER = "congvan.after_commit"
+_TOGETHER = "congvan.after_commit_together"
 _SAVEPOINT = Statement(sa.text("SAVEPOINT job"))
 _RELEASE = Statement(sa.text("RELEASE SAVEPOINT job"))
 _ROLLBACK = Statement(sa.text("ROLLBACK TO SAVEPOINT job"))
@@ -58,6 +60,19 @@ class DatabaseUnavailable(Unavailable):
 def after_commit(conn: sa.Connection, callback: Callable[[], None]) -> None:
     """Have ``callback`` run once the transaction of ``conn`` is durable (never when it is undone)."""
     conn.info.setdefault(_AFTER, []).append(callback)
+
+
+def after_commit_together(conn: sa.Connection, key: object, make: Callable[[], C]) -> C:
+    """The callback known as ``key`` of the transaction of ``conn``, made once for all jobs that commit together.
+
+    A job that is undone may leave in it what it added.
+    """
+    together: dict[object, Any] = conn.info.setdefault(_TOGETHER, {})
+    known = together.get(key)
+    if known is None:
+        known = together[key] = make()
+        after_commit(conn, known)
+    return cast(C, known)
 
 
 @dataclass(slots=True)
@@ -231,7 +246,7 @@ class Database:
     def _transact(self, batch: list[_Task]) -> list[Callable[[], None]]:
         with self._process_lock(), self._writer.connect() as conn:
             after: list[Callable[[], None]] = []
-            conn.info[_AFTER] = after
+            conn.info[_AFTER], conn.info[_TOGETHER] = after, {}
             with conn.begin() as transaction:
                 if len(batch) == 1:
                     self._run_alone(conn, batch[0])
@@ -282,7 +297,9 @@ class Database:
     ) -> None:
         _ROLLBACK.run(conn)
         _RELEASE.run(conn)
-        del after[mark:]
+        if len(after) > mark:
+            del after[mark:]
+            conn.info[_TOGETHER].clear()  # what was made before may be used on, at worst there are two
         task.error = problem
 
     @contextmanager

@@ -82,6 +82,7 @@ class Tls:
 class Mail:
     """Limits of official mail."""
 
+    processes: int = _key(0, "Processes that serve SMTP and IMAP; 0: one a core, at most 4.")
     max_message_bytes: int = _key(25 * 1024 * 1024, "Largest message accepted, in bytes.")
     max_recipients: int = _key(1000, "Recipients of one message, at most.")
     plaintext_on_loopback: bool = _key(

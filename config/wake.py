@@ -21,7 +21,9 @@ if TYPE_CHECKING:  # brings the PostgreSQL driver along
     from config.wake_nodes import Nodes
 
 
-_LIMIT = 256
+_LIMIT = 4096
+_KEYS = 100
+"""Keys told in one datagram."""
 _TICK_NS = 100_000_000
 """Two changes of a folder within a tick of the file system's clock may show one time."""
 Listener = Callable[[str, str], None]
@@ -39,9 +41,15 @@ class Wake:
         self._listeners: list[Listener] = []
         self._known: tuple[int, list[str]] = (0, [])
 
-    def publish(self, topic: str, key: str = "") -> None:
-        """Tell every listener that ``topic`` changed at ``key``. Never blocks, never raises."""
-        message = f"{topic} {key}".encode()[:_LIMIT]
+    def publish(self, topic: str, *keys: str) -> None:
+        """Tell every listener that ``topic`` changed at each of ``keys``. Never blocks, never raises.
+
+        Keys hold no blanks.
+        """
+        for first in range(0, len(keys) or 1, _KEYS):
+            self._publish(" ".join((topic, *keys[first : first + _KEYS])).encode()[:_LIMIT])
+
+    def _publish(self, message: bytes) -> None:
         for name in self._listening():
             path = self._folder / name
             try:
@@ -105,9 +113,10 @@ class Wake:
             self._heard(message.decode(errors="replace"))
 
     def _heard(self, message: str) -> None:
-        topic, _, key = message.partition(" ")
-        for listener in self._listeners:
-            listener(topic, key)
+        topic, *keys = message.split(" ")
+        for key in keys or ("",):
+            for listener in self._listeners:
+                listener(topic, key)
 
 
 def _in_loop(loop: asyncio.AbstractEventLoop, call: Callable[[str], None], message: str) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""Runs one process per role in the foreground; they end with it, also when it is killed.
+"""Runs the processes of the roles in the foreground; they end with it, also when it is killed.
 
 The roles' code is loaded once, here, and each role is a fork: five processes start in the time of one and
 share its pages. Nothing of an installation is open at that moment, and no thread runs. A role that ends by
@@ -28,7 +28,7 @@ from config.refusal import Refused, Unavailable
 from config.settings import Settings
 from congvan.installation import Installation
 from congvan.output import note
-from congvan.roles import ROLES
+from congvan.roles import ROLES, processes, role_of
 from congvan.roles.running import end_with_parent, ready_file
 
 _START_S = 40.0
@@ -60,7 +60,7 @@ class _Process:
 
 @dataclass(slots=True)
 class _Child:
-    role: str
+    name: str
     process: _Process
     pause: float = 0.0
     again_at: float | None = None
@@ -72,7 +72,7 @@ class Supervisor:
 
     def __init__(self, settings: Settings, roles: tuple[str, ...] = ROLES) -> None:
         self._settings = settings
-        self._roles = roles
+        self._names = processes(settings, roles)
         self._children: dict[str, _Child] = {}
         self._stopping = False
 
@@ -85,17 +85,17 @@ class Supervisor:
         for old in (*run.glob("*.pid"), *run.glob("*.wake")):
             old.unlink(missing_ok=True)
         supervisor_file(self._settings).write_text(f"{os.getpid()}\n", encoding="ascii")
-        for role in self._roles:
+        for role in dict.fromkeys(role_of(name) for name in self._names):
             importlib.import_module(f"congvan.roles.{role}")
         gc.collect()
         gc.freeze()
-        for role in self._roles:
-            self._spawn(role)
+        for name in self._names:
+            self._spawn(name)
         deadline = time.monotonic() + _START_S
-        waiting = list(self._roles)
+        waiting = list(self._names)
         while waiting:
-            waiting = [role for role in waiting if not self._serves(role)]
-            dead = [role for role in waiting if self._children[role].process.poll() is not None]
+            waiting = [name for name in waiting if not self._serves(name)]
+            dead = [name for name in waiting if self._children[name].process.poll() is not None]
             if dead or time.monotonic() > deadline:
                 self.stop()
                 names = ", ".join(dead or waiting)
@@ -108,8 +108,10 @@ class Supervisor:
 
     def pids(self) -> dict[str, object]:
         """The process ids: the supervisor's, and a list for each role."""
-        found: dict[str, object] = {"supervisor": os.getpid()}
-        return found | {role: [child.process.pid] for role, child in self._children.items()}
+        found: dict[str, list[int]] = {}
+        for name, child in self._children.items():
+            found.setdefault(role_of(name), []).append(child.process.pid)
+        return {"supervisor": os.getpid(), **found}
 
     def watch(self, changed: Callable[[], None], until: float | None = None) -> None:
         """Keep the roles running until SIGTERM, SIGINT or ``until`` (monotonic seconds).
@@ -140,23 +142,23 @@ class Supervisor:
     def _any_left(self) -> bool:
         return any(child.process.poll() is None for child in self._children.values())
 
-    def _spawn(self, role: str) -> _Child:
+    def _spawn(self, name: str) -> _Child:
         parent = os.getpid()
         sys.stdout.flush()
         sys.stderr.flush()
         pid = os.fork()
         if pid == 0:
-            _become(self._settings, role, parent)
-        child = _Child(role, _Process(pid))
-        self._children[role] = child
+            _become(self._settings, name, parent)
+        child = _Child(name, _Process(pid))
+        self._children[name] = child
         return child
 
-    def _serves(self, role: str) -> bool:
+    def _serves(self, name: str) -> bool:
         try:
-            pid = int(ready_file(self._settings, role).read_text(encoding="ascii"))
+            pid = int(ready_file(self._settings, name).read_text(encoding="ascii"))
         except (OSError, ValueError):
             return False
-        return pid == self._children[role].process.pid
+        return pid == self._children[name].process.pid
 
     def _look_after(self, child: _Child) -> bool:
         code = child.process.poll()
@@ -166,12 +168,12 @@ class Supervisor:
         if child.again_at is None:
             child.pause = 0.0 if now - child.started > 60 else min(_LONGEST_PAUSE_S, child.pause * 2 or 0.5)
             child.again_at = now + child.pause
-            note(f"congvan: {child.role} ended ({code}); it starts again")
+            note(f"congvan: {child.name} ended ({code}); it starts again")
         if now < child.again_at:
             return False
         pause = child.pause
-        ready_file(self._settings, child.role).unlink(missing_ok=True)
-        fresh = self._spawn(child.role)
+        ready_file(self._settings, child.name).unlink(missing_ok=True)
+        fresh = self._spawn(child.name)
         fresh.pause = pause
         return True
 
@@ -202,17 +204,17 @@ class Supervisor:
                     ) from problem
 
 
-def _become(settings: Settings, role: str, parent: int) -> NoReturn:
-    """In the fork: be the role until it ends."""
+def _become(settings: Settings, name: str, parent: int) -> NoReturn:
+    """In the fork: be the process of this name until it ends."""
     code = 1
     try:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
         end_with_parent(parent)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        code = run_role(settings, role)
+        code = run_role(settings, name)
     except Refused as problem:
-        note(f"congvan {role}: {problem.vi} / {problem.en}")
+        note(f"congvan {name}: {problem.vi} / {problem.en}")
     except BaseException:
         traceback.print_exc()
     finally:
@@ -221,15 +223,16 @@ def _become(settings: Settings, role: str, parent: int) -> NoReturn:
         os._exit(code)
 
 
-def run_role(settings: Settings, role: str) -> int:
-    """Be one role in this process until a signal comes; the exit code."""
+def run_role(settings: Settings, name: str) -> int:
+    """Be the process ``name`` of a role until a signal comes; the exit code."""
+    role = role_of(name)
     module = importlib.import_module(f"congvan.roles.{role}")
     if role == "signer":
         uvloop.run(module.run(settings))
         return 0
     parts = Installation(settings)
     try:
-        uvloop.run(module.run(parts))
+        uvloop.run(module.run(parts, name) if role == "mail" else module.run(parts))
     finally:
         parts.close()
     return 0

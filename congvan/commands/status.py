@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from congvan.installation import find_settings, open_database
 from congvan.output import emit
-from congvan.roles import ROLES
+from congvan.roles import processes
 from congvan.roles.running import ready_file
 from congvan.supervisor import running_pid
 from mailserver.store import schema
@@ -32,7 +32,7 @@ def status(args: argparse.Namespace) -> int:
         args.config = str(Path(args.dir) / "province.toml")
     settings = find_settings(args)
     supervisor = running_pid(settings)
-    roles = {role: _pid(ready_file(settings, role)) for role in ROLES}
+    roles = {role: _pid(ready_file(settings, role)) for role in processes(settings)}
     database = open_database(settings)
     with database.reading() as conn:
         counted = {

@@ -44,7 +44,7 @@ class ImapServer:
     """Serves IMAP on ``settings.listen.imap`` (STARTTLS) and ``imaps``; empty addresses are not served.
 
     ``shared`` says whose registry mailboxes an account sees (default: a clerk, the own agency's);
-    ``judge_append`` judges messages put into shared mailboxes.
+    ``judge_append`` judges messages put into shared mailboxes; ``share_ports``: other processes listen on the same ports.
     """
 
     def __init__(
@@ -56,7 +56,9 @@ class ImapServer:
         *,
         shared: SharedWith | None = None,
         judge_append: JudgeAppend | None = None,
+        share_ports: bool = False,
     ) -> None:
+        self._share_ports = share_ports
         self.services = Services(
             store,
             accounts,
@@ -87,6 +89,7 @@ class ImapServer:
                 int(port),
                 ssl=tls,
                 backlog=_BACKLOG,
+                reuse_port=self._share_ports or None,
                 ssl_handshake_timeout=20 if tls is not None else None,
             )
             self._servers.append(server)

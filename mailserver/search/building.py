@@ -21,7 +21,8 @@ log = logging.getLogger("congvan.search")
 
 LEASE = "search-index"
 _LEASE_S = 60.0
-_PAUSE_S = 1.0
+_PAUSE_S = 3.0
+"""So much is gathered before a step: a segment of many messages costs little more than one of a single message."""
 _TEND_S = 5.0
 _NICE = 10
 
@@ -60,8 +61,8 @@ class Builder:
                 return True
             self._tended = time.monotonic()
         try:
-            if self._indexer.step():
-                merging.merge(self._store)
+            more = self._indexer.step()
+            if merging.merge(self._store) or more:
                 return True
         except Overtaken:
             return True

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from array import array
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -72,8 +73,8 @@ class Indexer:
         """What is known of the index may be old: read it again before the next step."""
         self._known = False
 
-    def step(self) -> int:
-        """Index the next blobs, at most `BATCH`; returns how many. Raises `Overtaken`."""
+    def step(self) -> bool:
+        """Index the next blobs, at most `BATCH`; whether more wait. Raises `Overtaken`."""
         if not self._known:
             self.load()
         table = stored.blob
@@ -85,22 +86,31 @@ class Indexer:
         )
         with self._store.database.reading() as conn:
             rows = conn.execute(query).all()
+        read = self._store.contents(row.blob for row in rows)
+        summaries = self._store.summaries(row.blob for row in rows)
         found: list[_Document] = []
         octets = 0
         for row in rows:
-            found.append(self._read(row.blob, row.name, row.wrapped_key))
+            found.append(self._read(row.blob, row.name, row.wrapped_key, read, summaries.get(row.blob)))
             octets += row.length
             if octets > _BATCH_OCTETS:
                 break
         if found:
             self._write(found)
-        return len(found)
+        return len(found) == BATCH or len(found) < len(rows)
 
-    def _read(self, blob: int, name: bytes, wrapped_key: bytes) -> _Document:
+    def _read(
+        self,
+        blob: int,
+        name: bytes,
+        wrapped_key: bytes,
+        read: Callable[[int], bytes],
+        summary: Summary | None,
+    ) -> _Document:
         store = self._store
         try:
-            data = store.content(blob)
-            summary: Summary = store.summaries([blob]).get(blob) or scan(data)
+            data = read(blob)
+            summary = summary or scan(data)
         except (LookupError, Refused, OSError):
             log.warning("blob %d can't be indexed", blob)
             return _Document(blob, set(), None)

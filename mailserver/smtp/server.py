@@ -30,7 +30,7 @@ class SmtpServer:
 
     ``most`` is how many connections the process takes at once; further ones get 421. ``ssl_context`` may be
     None only in tests: then there is no STARTTLS and no implicit-TLS listener. ``screening`` is asked about what
-    comes in by MX; None: nothing is asked.
+    comes in by MX; None: nothing is asked. ``share_ports``: other processes listen on the same ports.
     """
 
     def __init__(
@@ -41,7 +41,9 @@ class SmtpServer:
         ssl_context: ssl.SSLContext | None,
         most: int = _MOST_CONNECTIONS,
         screening: Screening | None = None,
+        share_ports: bool = False,
     ) -> None:
+        self._share_ports = share_ports
         self._settings = settings
         self._context = ssl_context
         self._delivery = delivery
@@ -122,6 +124,7 @@ class SmtpServer:
             ssl_handshake_timeout=30 if implicit else None,
             ssl_shutdown_timeout=5 if implicit else None,
             backlog=512,
+            reuse_port=self._share_ports or None,
         )
 
     @staticmethod

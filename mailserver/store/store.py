@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
-from config.database import Database, after_commit
+from config.database import Database, after_commit, after_commit_together
 from config.seal import Seal, SealBroken
 from config.wake import Wake
 from mailserver.accounts.model import AccountRef
@@ -319,9 +319,7 @@ class Store:
 
     def woken(self, conn: sa.Connection, *refs: Ref) -> None:
         """Wake whoever watches these mailboxes, once the transaction is durable."""
-        for ref in refs:
-            key = f"{ref.agency}.{ref.mailbox}"
-            after_commit(conn, lambda key=key: self.wake.publish("mailbox", key))  # type: ignore[misc]
+        after_commit_together(conn, _Woken, lambda: _Woken(self.wake)).refs.update(dict.fromkeys(refs))
 
     def _taught(self, conn: sa.Connection, source: Ref, target: Ref, pairs: list[tuple[int, int]]) -> None:
         if lessons.note(conn, source, target, [new for _, new in pairs]):
@@ -329,6 +327,17 @@ class Store:
 
     async def _write(self, job: Callable[[sa.Connection], T]) -> T:
         return await self.database.commit(job)
+
+
+class _Woken:
+    """The mailboxes that a commit changed, told in one wake-up."""
+
+    def __init__(self, wake: Wake) -> None:
+        self._wake = wake
+        self.refs: dict[Ref, None] = {}
+
+    def __call__(self) -> None:
+        self._wake.publish("mailbox", *(f"{ref.agency}.{ref.mailbox}" for ref in self.refs))
 
 
 def _slices(uids: Sequence[int], size: int = messages.SLICE) -> list[Sequence[int]]:

@@ -25,7 +25,7 @@ from config.settings import Mail, Settings, example, read
 from congvan import migrate
 from congvan.demo.create import demo_settings
 from congvan.installation import Installation
-from congvan.roles import ROLES
+from congvan.roles import processes
 from congvan.roles.running import ready_file
 from congvan.supervisor import stop_running, supervisor_file
 from exchange.signing.provision import AgencyKeys, Places, provision
@@ -143,7 +143,7 @@ def up(folder: Path, base_port: int, users: int, database: str) -> None:
             env=os.environ,
         )
     deadline = time.monotonic() + _START_S
-    while not all(ready_file(settings, role).is_file() for role in ROLES):
+    while not all(ready_file(settings, role).is_file() for role in processes(settings)):
         if child.poll() is not None or time.monotonic() > deadline:
             child.terminate()
             sys.exit(f"it did not start: {(folder / 'server.log').read_text(errors='replace')}")
