@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from config.clock import now_us
 from config.refusal import Refused
-from mailserver.message import Summary, fold, scan
+from mailserver.message import Summary, scan
 from mailserver.search import dictionary, schema
 from mailserver.search.content import body_text, head_text
 from mailserver.search.dictionary import MOST_WORDS
@@ -115,7 +115,7 @@ class Indexer:
             log.warning("blob %d can't be indexed", blob)
             return _Document(blob, set(), None)
         extracted = self._extraction.text(data, summary)
-        text = fold(head_text(data) + "\n" + body_text(data, summary, extracted))
+        text = head_text(data) + "\n" + body_text(data, summary, extracted)
         sealed = seal_text(store.seal, extracted, wrapped_key, name) if extracted else None
         return _Document(blob, tokens(text), sealed)
 

@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from zlib import crc32
 
+from mailserver.message import fold
+
 NOISE = 0
 """The id every blob with such a token has."""
 _GRAMS = 65_536
@@ -21,9 +23,9 @@ _SHORT, _LONG, _GRAM = 7, 20, 3
 _WORD = re.compile(r"\w+")
 
 
-def tokens(folded: str) -> set[str]:
-    """The different words of a folded text."""
-    return set(_WORD.findall(folded))
+def tokens(text: str) -> set[str]:
+    """The different words of a text, folded. What stands between blanks is looked at once, however often it comes."""
+    return set(_WORD.findall(fold("\n".join(set(text.split())))))
 
 
 def is_word(token: str) -> bool:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from config.refusal import Refused
 from config.seal import SealBroken
-from mailserver.message import fold, scan
+from mailserver.message import scan
 from mailserver.search import dictionary, merging, schema
 from mailserver.search.columns import column_type
 from mailserver.search.content import body_text, head_text
@@ -73,7 +73,7 @@ def _sample(store: Store, blobs: list[int], found: list[Problem]) -> None:
         except (LookupError, Refused, OSError):
             continue  # `store.verify` tells of it
         summary = store.summaries([blob]).get(blob) or scan(data)
-        text = fold(head_text(data) + "\n" + body_text(data, summary, index.extracted([blob]).get(blob, "")))
+        text = head_text(data) + "\n" + body_text(data, summary, index.extracted([blob]).get(blob, ""))
         for token in sorted(tokens(text))[:_TOKENS]:
             possible = index.candidates({blob}, token, fuzzy=False)
             if possible is not None and blob not in possible:

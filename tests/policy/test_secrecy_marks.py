@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import re
+import time
 import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policy.secrecy_marks import find_mark, mentions_secrecy
+from policy.secrecy_marks import _INVISIBLES, _lines, find_mark, mentions_secrecy
 
 MARKS = [
     "MẬT",
@@ -96,3 +98,43 @@ def test_long_input_is_quick() -> None:
     assert find_mark("độ mật " * 9000) is None
     assert find_mark("\n" * 65_000) is None
     assert find_mark("   " * 21_000 + "x") is None
+
+
+def _line_by_line(text: str) -> list[str]:
+    """What `_lines` shall give, said plainly."""
+    plain = "".join(one for one in unicodedata.normalize("NFKC", text) if one not in _INVISIBLES)
+    maybe = re.compile(r"[mM]\s*[aAậẬ]\s*[tT]")
+    return [line[:2000] for line in plain.splitlines() if maybe.search(line, 0, 2000)]
+
+
+_ALPHABET = [
+    "m",
+    "M",
+    "ậ",
+    "a",
+    "A",
+    "t",
+    "T",
+    " ",
+    "\n",
+    "\r\n",
+    "\u2028",
+    "\u00ad",
+    "\u200b",
+    "x" * 1999,
+    "x",
+]
+
+
+@given(st.lists(st.sampled_from(_ALPHABET), max_size=60).map("".join))
+def test_lines_are_found_as_if_each_were_looked_at(text: str) -> None:
+    assert list(_lines(text)) == _line_by_line(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["mat" * 21_000, "mat\n" * 16_000, ("x" * 1999 + "mat") * 30, "m\n" * 30_000]
+)
+def test_many_half_marks_cost_no_more_than_their_length(text: str) -> None:
+    begun = time.process_time()
+    assert list(_lines(text)) == _line_by_line(text)
+    assert time.process_time() - begun < 2.0
