@@ -109,6 +109,8 @@ class Database:
             _sqlite_engine(self._writer, "BEGIN IMMEDIATE")
         else:
             self._reader = self._reader.execution_options(isolation_level="REPEATABLE READ")
+        self._kept: sa.Connection | None = None
+        self._kept_for = 0
         self._lock_file = lock_file
         self._lock: int | None = None
         self.before_commit: list[Callable[[], None]] = []
@@ -121,6 +123,36 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """A connection with one snapshot for its life. Raises `DatabaseUnavailable`."""
+        kept = self._kept if threading.get_ident() == self._kept_for else None
+        if kept is None:
+            with self._reading() as conn:
+                yield conn
+            return
+        self._kept = None  # who reads within this read takes another
+        try:
+            yield kept
+        except _GONE as problem:
+            kept.invalidate()
+            log.error("a read failed: %s", problem)
+            raise DatabaseUnavailable from problem
+        finally:
+            if kept.in_transaction():
+                kept.rollback()
+            elif not kept.invalidated:
+                kept.connection.rollback()  # `Statement` may have begun one by itself
+            self._kept = kept
+
+    def keep_a_reader(self) -> None:
+        """Have reads of the calling thread take one connection that stays open: an event loop asks thousands of
+        small questions a second, and taking a connection from the pool costs more than the answer.
+
+        SQLite only: a server's connection may be gone by the next question.
+        """
+        if self.dialect == "sqlite":
+            self._kept, self._kept_for = self._reader.connect(), threading.get_ident()
+
+    @contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
         try:
             conn = self._reader.connect()
         except (sa.exc.DBAPIError, sa.exc.TimeoutError) as problem:
@@ -179,6 +211,9 @@ class Database:
         if thread is not None:
             self._tasks.put(None)
             thread.join()
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
         self._reader.dispose()
         self._writer.dispose()
         if self._lock is not None:

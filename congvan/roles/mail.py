@@ -27,6 +27,7 @@ async def run(parts: Installation, name: str = "mail") -> None:
     if name != "mail" and settings.listen.lmtp.startswith("unix:"):
         settings = replace(settings, listen=replace(settings.listen, lmtp=""))
     parts.wake.start()
+    parts.database.keep_a_reader()
     await parts.delivery.spread_all()
     context = tls_context(settings)
     several = len(processes(settings, ("mail",))) > 1

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from config.database import Database, DatabaseUnavailable, after_commit
+from config.database import Database, DatabaseUnavailable, after_commit, after_commit_together
 from config.leases import hold, lease, release
 
 
@@ -106,3 +106,45 @@ def test_processes_queue_for_the_writer(sqlite_database: Database, tmp_path: Pat
         one.join(60)
     assert [one.exitcode for one in writers] == [0, 0, 0]
     assert len(names(sqlite_database)) == 150
+
+
+def test_a_kept_reader_shows_each_snapshot_anew(database: Database) -> None:
+    """Also within another read, and after one that failed."""
+    database.keep_a_reader()
+    database.write(lambda conn: conn.execute(add("a")))
+    with database.reading() as conn:
+        assert conn.execute(sa.select(lease.c.name)).scalars().all() == ["a"]
+        database.write(lambda conn: conn.execute(add("b")))
+        assert names(database) == {"a", "b"}
+        assert conn.execute(sa.select(lease.c.name)).scalars().all() == ["a"]
+    assert names(database) == {"a", "b"}
+    with pytest.raises(DatabaseUnavailable), database.reading() as conn:
+        raise sa.exc.OperationalError("select", None, Exception("gone"))
+    assert names(database) == {"a", "b"}
+
+
+def test_what_commits_together_is_told_once(database: Database) -> None:
+    """A job that is undone may leave its word; nobody else's is lost by it."""
+
+    class Told:
+        def __init__(self) -> None:
+            self.words: list[str] = []
+
+        def __call__(self) -> None:
+            heard.append(sorted(self.words))
+
+    heard: list[list[str]] = []
+
+    def job(conn: sa.Connection, word: str) -> None:
+        after_commit_together(conn, Told, Told).words.append(word)
+        if word == "bad":
+            raise ValueError(word)
+
+    async def together() -> None:
+        jobs = [database.commit(lambda conn, word=word: job(conn, word)) for word in ("a", "bad", "b", "c")]  # type: ignore[misc]
+        found = await asyncio.gather(*jobs, return_exceptions=True)
+        assert [type(one) for one in found] == [type(None), ValueError, type(None), type(None)]
+
+    asyncio.run(together())
+    assert {word for words in heard for word in words} - {"bad"} == {"a", "b", "c"}
+    assert len(heard) <= 4

@@ -12,16 +12,18 @@ from pathlib import Path
 from config.wake import Wake
 
 
-def test_a_wake_up_arrives() -> None:
+def test_wake_ups_arrive() -> None:
     folder = Path(tempfile.mkdtemp(prefix="cv"))
     heard: list[tuple[str, str]] = []
 
     async def walk() -> None:
         arrived = asyncio.Event()
         listener = Wake(folder)
-        listener.subscribe(lambda topic, key: (heard.append((topic, key)), arrived.set())[0])
+        listener.subscribe(lambda topic, key: heard.append((topic, key)))
         listener.start()
-        Wake(folder).publish("mailbox", "3.14")
+        listener.subscribe(lambda topic, key: arrived.set() if topic == "last" else None)
+        Wake(folder).publish("mailbox", *(f"3.{number}" for number in range(250)))
+        Wake(folder).publish("last")
         await asyncio.wait_for(arrived.wait(), 5)
         listener.stop()
 
@@ -29,6 +31,6 @@ def test_a_wake_up_arrives() -> None:
     gone.bind(str(folder / "1.wake"))
     gone.close()
     asyncio.run(walk())
-    assert heard == [("mailbox", "3.14")]
+    assert heard == [*(("mailbox", f"3.{number}") for number in range(250)), ("last", "")]
     assert list(folder.iterdir()) == []
     shutil.rmtree(folder)
