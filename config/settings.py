@@ -76,6 +76,7 @@ class Tls:
 
     certificate: str = _key("tls/server.pem", "Certificate chain, PEM.")
     key: str = _key("tls/server.key", "Private key, PEM.")
+    client_certificates: bool = _key(False, "Ask mail programs for certificates to sign in with.")
 
 
 @dataclass(frozen=True)

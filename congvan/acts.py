@@ -68,7 +68,8 @@ def directory_acts(parts: Installation) -> dict[str, Callable[..., Any]]:
         home = parts.accounts.agency(row["agency"])
         if home is None:
             return _no_such_agency(row["agency"])
-        kept = ((passwords.APP, passwords.keep(passwords.APP, word)),)
+        salt = passwords.scram_salt(parts.seal, row["address"])
+        kept = ((passwords.APP, passwords.keep(passwords.APP, word, salt)),)
         try:
             with conn.begin_nested():
                 made = add_account(
@@ -104,6 +105,13 @@ def directory_acts(parts: Installation) -> dict[str, Callable[..., Any]]:
         owner = _account(address)
         made, password = parts.database.write(lambda conn: devices.add(conn, parts.seal, owner, label, by))
         return {"address": owner.address, "device": made.number, "label": made.label, "password": password}
+
+    def certify_device(address: str, label: str, certificate: str, by: str) -> dict[str, Any]:
+        owner, given = _account(address), certificate.encode()
+        made = parts.database.write(
+            lambda conn: devices.add_certificate(conn, parts.seal, owner, label, given, by)
+        )
+        return {"address": owner.address, "device": made.number, "label": made.label}
 
     def revoke_device(address: str, device: int, by: str) -> dict[str, Any]:
         owner = _account(address)
@@ -150,6 +158,7 @@ def directory_acts(parts: Installation) -> dict[str, Callable[..., Any]]:
         "account.lock": lock_account,
         "account.trace": trace_account,
         "device.add": add_device,
+        "device.certify": certify_device,
         "device.revoke": revoke_device,
         "account.quota": limit_account,
         "account.capabilities": mask_capabilities,

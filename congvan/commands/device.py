@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import getpass
+from pathlib import Path
 from typing import Any
 
 from config.clock import iso_local
@@ -22,6 +23,11 @@ def register(subparsers: Any) -> None:
     adding = acts.add_parser("add", help="a new device; its password is shown once")
     adding.add_argument("address")
     adding.add_argument("--name", required=True, help="what the person calls it")
+    adding.add_argument(
+        "--certificate",
+        metavar="FILE",
+        help="PEM: it signs in with this certificate (SASL EXTERNAL) instead of a password",
+    )
     adding.set_defaults(run=add)
     listing = acts.add_parser("list", help="the devices of an account")
     listing.add_argument("address")
@@ -35,6 +41,11 @@ def register(subparsers: Any) -> None:
 def add(args: argparse.Namespace) -> int:
     """Make a device."""
     arguments = {"address": args.address, "label": args.name, "by": _by()}
+    if args.certificate:
+        arguments["certificate"] = _read(Path(args.certificate))
+        answer = call(find_settings(args), "device.certify", arguments)
+        emit(args, answer, f"{answer['device']}  {answer['label']}")
+        return 0
     answer = call(find_settings(args), "device.add", arguments)
     emit(args, answer, f"{answer['device']}  {answer['label']}\n{answer['password']}")
     return 0
@@ -72,6 +83,17 @@ def revoke(args: argparse.Namespace) -> int:
     answer = call(find_settings(args), "device.revoke", arguments)
     emit(args, answer, f"{answer['address']} {answer['device']}: {answer['state']}")
     return 0
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise Refused(
+            "certificate-unfit",
+            f"Không đọc được chứng thư PEM {path}: {problem}",
+            f"The PEM certificate {path} can't be read: {problem}",
+        ) from problem
 
 
 def _by() -> str:

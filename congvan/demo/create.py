@@ -153,9 +153,10 @@ def _people(parts: Installation, everybody: Sequence[tuple[Body, Person]]) -> di
             mailboxes.create_standard(conn, parts.seal, home.registry)
             for person in people_of(body):
                 word = secret[person.address]
+                salt = passwords.scram_salt(parts.seal, person.address)
                 kept = (
                     (passwords.OWN, slow[person.address]),
-                    (passwords.APP, passwords.keep(passwords.APP, word)),
+                    (passwords.APP, passwords.keep(passwords.APP, word, salt)),
                 )
                 new = NewAccount(person.address, person.name, person.title, person.role, kept)
                 made = add_account(conn, parts.seal, home, new)

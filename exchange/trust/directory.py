@@ -91,6 +91,10 @@ class TrustDirectory:
                 self._anchors = (state, found)
             return self._anchors[1]
 
+    def own_roots(self) -> tuple[x509.Certificate, ...]:
+        """The installation's own root (``ca.pem``), without those it trusts of others."""
+        return self._all(self.path / "ca.pem")
+
     def lists(self) -> Lists:
         """The trust lists and pins."""
         return read_lists(self.path / "lists.toml")

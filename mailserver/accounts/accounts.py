@@ -11,7 +11,7 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ from config.database import Database
 from config.refusal import Refused
 from config.seal import Seal
 from config.statement import Statement
-from mailserver.accounts import delegations, passwords, schema, scram, shared, throttling
+from mailserver.accounts import certificates, delegations, passwords, schema, scram, shared, throttling
 from mailserver.accounts.delegations import Delegation
 from mailserver.accounts.model import Account, AccountRef, Agency, canonical, domain_of
 from mailserver.accounts.shared import SharedAddress
@@ -223,7 +223,16 @@ class Accounts:
                 passwords.spend_the_time_of_a_check(kind, password)
             return next((one for one in stored if passwords.matches(kind, one, password)), None)
 
-        return self._open(protocol, address, client, kind, fits, password)[0]
+        found, kept = self._open(protocol, address, client, kind, fits, password)
+        if kind == passwords.APP:
+            salt = self.scram_salt(found.address)
+            if passwords.scram_keys(kept, salt) is None:
+                self.uses.renew(found.ref, kept, passwords.with_keys(kept, password, salt))
+        return found
+
+    def scram_salt(self, name: str) -> bytes:
+        """The salt of SCRAM for a name, whether there is such an account or not."""
+        return passwords.scram_salt(self.seal, name)
 
     def authenticate_scram(
         self, protocol: str, name: str, client: str, proof: scram.Proof
@@ -234,16 +243,44 @@ class Accounts:
         """
 
         def fits(stored: list[bytes]) -> bytes | None:
-            for one in stored or [bytes(112)]:
-                keys = passwords.scram_keys(one)
+            for one in stored or [bytes(48) + proof.salt + bytes(64)]:
+                keys = passwords.scram_keys(one, proof.salt)
                 if keys is not None and proof.fits(keys):
                     return one
             return None
 
         account, kept = self._open(protocol, name, client, passwords.APP, fits, proof.mark)
-        keys = passwords.scram_keys(kept)
+        keys = passwords.scram_keys(kept, proof.salt)
         assert keys is not None
         return account, proof.answer(keys)
+
+    def authenticate_certificate(
+        self, protocol: str, certificate: bytes, name: str, client: str, vouched: Sequence[str]
+    ) -> Account:
+        """The account that the certificate (DER) of a TLS client opens, whose key the handshake proved (RFC 4422 App. A).
+
+        ``name`` is whom it wants to act as, "" for whom the certificate names: the account it is pinned to
+        (`mailserver.accounts.certificates`), or the first of ``vouched``, the addresses in it that an authority
+        we trust vouches for. Registry mailboxes are opened by nobody. Raises as `authenticate`.
+        """
+        mark = certificates.fingerprint(certificate)
+        if not name:
+            with self.database.reading() as conn:
+                holder = certificates.holder(conn, mark)
+            pinned_to = self.by_ref(holder) if holder is not None else None
+            known = (one for one in vouched if self.by_address(one) is not None)
+            name = pinned_to.address if pinned_to is not None else next(known, "")
+        person = self.by_address(name)
+        may = person is not None and person.role not in ("registry", "system")
+
+        def fits(stored: list[bytes]) -> bytes | None:
+            trusted = person is not None and person.address in {one.strip().lower() for one in vouched}
+            return mark if may and (trusted or mark in stored) else None
+
+        try:
+            return self._open(protocol, name, client, certificates.KIND, fits, mark.hex())[0]
+        except BadCredentials:
+            raise certificates.OpensNothing from None
 
     def _open(
         self,
@@ -272,7 +309,7 @@ class Accounts:
             )
         if failed:
             self.database.write(lambda conn: throttling.forgive(conn, self.seal, name, client))
-        if kind == passwords.APP:
+        if kind != passwords.OWN:
             self.uses.note(found.ref, kept, client)
         return found, kept
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """Devices: a person's mail programs, each with an app password of its own that can be taken back.
 
-All functions of a connection; adding and revoking leave a ledger entry. The password is shown once.
+A device may have a certificate instead (`mailserver.accounts.certificates`). All functions of a connection;
+adding and revoking leave a ledger entry. The password is shown once.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import sqlalchemy as sa
 
 from config.refusal import Refused
 from config.seal import Seal
-from mailserver.accounts import passwords
+from mailserver.accounts import certificates, passwords
 from mailserver.accounts.changes import add_credential
 from mailserver.accounts.model import Account, AccountRef
 from mailserver.accounts.schema import credential, device_use
@@ -24,7 +25,7 @@ _LONGEST_LABEL = 60
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """An app password: ``number`` within the account, ``label`` as the person named it, when it was made.
+    """An app password or a certificate: ``number`` within the account, ``label`` as the person named it, when it was made.
 
     ``used_us`` and ``source``: when it was last used and from which network address; 0 and "" before that.
     """
@@ -49,6 +50,34 @@ class NoSuchDevice(Refused):
 
 def add(conn: sa.Connection, seal: Seal, owner: Account, label: str, by: str) -> tuple[Device, str]:
     """A new device and its password. Raises `Refused` without a name or when there are too many."""
+    named = _room_for(conn, seal, owner, label)
+    password = passwords.new_app_password()
+    kept = passwords.keep(passwords.APP, password, passwords.scram_salt(seal, owner.address))
+    number = add_credential(conn, seal, owner.ref, passwords.APP, kept, named)
+    record(conn, seal, "device.added", owner.address, {"device": named, "number": number, "by": by})
+    return _one(conn, seal, owner, number), password
+
+
+def add_certificate(
+    conn: sa.Connection, seal: Seal, owner: Account, label: str, certificate: bytes, by: str
+) -> Device:
+    """A new device that signs in by its TLS certificate (PEM or DER). Raises `Refused`, also for an unfit certificate."""
+    named = _room_for(conn, seal, owner, label)
+    der = certificates.fit(certificate)
+    mark = certificates.fingerprint(der)
+    number = add_credential(conn, seal, owner.ref, certificates.KIND, mark, named)
+    certificates.pin(conn, owner.ref, number, der)
+    told = {"device": named, "number": str(number), "fingerprint": mark.hex(), "by": by}
+    record(conn, seal, "device.added", owner.address, told)
+    return _one(conn, seal, owner, number)
+
+
+def _one(conn: sa.Connection, seal: Seal, owner: Account, number: int) -> Device:
+    return next(one for one in listed(conn, seal, owner.ref) if one.number == number)
+
+
+def _room_for(conn: sa.Connection, seal: Seal, owner: Account, label: str) -> str:
+    """The label as it is kept. Raises `Refused` without a name or when there are too many."""
     named = "".join(one for one in label if one.isprintable()).strip()[:_LONGEST_LABEL]
     if not named:
         raise Refused(
@@ -62,13 +91,7 @@ def add(conn: sa.Connection, seal: Seal, owner: Account, label: str, by: str) ->
             f"Đã có {MOST} thiết bị. Gỡ thiết bị không dùng nữa rồi thêm lại.",
             f"There are {MOST} devices already. Remove one that is no longer used.",
         )
-    password = passwords.new_app_password()
-    number = add_credential(
-        conn, seal, owner.ref, passwords.APP, passwords.keep(passwords.APP, password), named
-    )
-    record(conn, seal, "device.added", owner.address, {"device": named, "number": number, "by": by})
-    made = next(one for one in listed(conn, seal, owner.ref) if one.number == number)
-    return made, password
+    return named
 
 
 def listed(conn: sa.Connection, seal: Seal, owner: AccountRef) -> list[Device]:
@@ -87,7 +110,7 @@ def listed(conn: sa.Connection, seal: Seal, owner: AccountRef) -> list[Device]:
         .where(
             table.c.agency == owner.agency,
             table.c.account == owner.account,
-            table.c.kind == passwords.APP,
+            table.c.kind.in_([passwords.APP, certificates.KIND]),
         )
         .order_by(table.c.credential)
     )
@@ -104,14 +127,14 @@ def listed(conn: sa.Connection, seal: Seal, owner: AccountRef) -> list[Device]:
 
 
 def revoke(conn: sa.Connection, seal: Seal, owner: Account, number: int, by: str) -> None:
-    """Take a device's password back. Raises `NoSuchDevice`."""
+    """Take a device's password or certificate back. Raises `NoSuchDevice`."""
     table = credential
     gone = conn.execute(
         sa.delete(table).where(
             table.c.agency == owner.ref.agency,
             table.c.account == owner.ref.account,
             table.c.credential == number,
-            table.c.kind == passwords.APP,
+            table.c.kind.in_([passwords.APP, certificates.KIND]),
         )
     )
     if not gone.rowcount:
@@ -123,4 +146,5 @@ def revoke(conn: sa.Connection, seal: Seal, owner: Account, number: int, by: str
             device_use.c.credential == number,
         )
     )
+    certificates.unpin(conn, owner.ref, number)
     record(conn, seal, "device.revoked", owner.address, {"number": number, "by": by})

@@ -77,6 +77,17 @@ device_use = sa.Table(
     sa.Column("sealed_source", sa.LargeBinary, nullable=False),
 )
 
+device_certificate = sa.Table(
+    "device_certificate",
+    metadata,
+    sa.Column("fingerprint", sa.LargeBinary(32), primary_key=True),
+    sa.Column("agency", sa.Integer, nullable=False),
+    sa.Column("account", sa.Integer, nullable=False),
+    sa.Column("credential", sa.Integer, nullable=False),
+    sa.Column("certificate", sa.LargeBinary, nullable=False),
+)
+"""Certificates of devices that sign in by TLS (`mailserver.accounts.certificates`)."""
+
 web_session = sa.Table(
     "web_session",
     metadata,

@@ -9,10 +9,10 @@ import hashlib
 import hmac
 import secrets
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-SALT = hashlib.sha256(b"congvan app password").digest()[:16]
 ITERATIONS = 4096
 _NONCE = 18
 
@@ -28,10 +28,10 @@ class Malformed(Exception):
     """A message that is not one of SCRAM, or asks for what is not offered."""
 
 
-def keys(password: str) -> Keys:
-    """The keys of a password (normalised, RFC 4013's compatibility form)."""
+def keys(password: str, salt: bytes) -> Keys:
+    """The keys of a password (normalised, RFC 4013's compatibility form) with the account's salt."""
     prepared = unicodedata.normalize("NFKC", password).encode()
-    salted = hashlib.pbkdf2_hmac("sha256", prepared, SALT, ITERATIONS)
+    salted = hashlib.pbkdf2_hmac("sha256", prepared, salt, ITERATIONS)
     client = hmac.digest(salted, b"Client Key", "sha256")
     return Keys(hashlib.sha256(client).digest(), hmac.digest(salted, b"Server Key", "sha256"))
 
@@ -43,11 +43,12 @@ class Challenge:
     name: str
     first: bytes
     _header: bytes
+    salt: bytes
     _bare: bytes
 
     @classmethod
-    def of(cls, message: bytes) -> Challenge:
-        """Answer the client's first message. Raises `Malformed`."""
+    def of(cls, message: bytes, salt_of: Callable[[str], bytes]) -> Challenge:
+        """Answer the client's first message with the salt of the name in it. Raises `Malformed`."""
         pieces = message.split(b",", 2)
         if len(pieces) != 3 or pieces[0] not in (b"n", b"y"):
             raise Malformed("no channel binding is offered")
@@ -66,8 +67,9 @@ class Challenge:
         if not name or (authorised and authorised.lower() != name.lower()):
             raise Malformed("acting as another account is not possible")
         whole = nonce + base64.b64encode(secrets.token_bytes(_NONCE))
-        first = b"r=%b,s=%b,i=%d" % (whole, base64.b64encode(SALT), ITERATIONS)
-        return cls(name, first, header, bare)
+        salt = salt_of(name)
+        first = b"r=%b,s=%b,i=%d" % (whole, base64.b64encode(salt), ITERATIONS)
+        return cls(name, first, header, salt, bare)
 
     def proof(self, message: bytes) -> Proof:
         """Read the client's final message. Raises `Malformed`."""
@@ -83,7 +85,7 @@ class Challenge:
             raise Malformed("binding, nonce or proof is missing")
         if header != self._header or fields[1] != nonce:
             raise Malformed("binding or nonce is another one")
-        return Proof(proof, b",".join((self._bare, self.first, without)))
+        return Proof(proof, self.salt, b",".join((self._bare, self.first, without)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ class Proof:
     """What the client proves that it knows, over all that was said."""
 
     _proof: bytes
+    salt: bytes
     _said: bytes
 
     def fits(self, kept: Keys) -> bool:

@@ -22,7 +22,7 @@ from mailserver.imap.deflate import Deflate
 from mailserver.imap.dispatch import execute
 from mailserver.imap.grammar.assembling import Assembler, Command, Continue, Overrun, TooBig
 from mailserver.imap.naming import SharedWith, registry_of_clerk
-from mailserver.imap.session import JudgeAppend, Services, Session
+from mailserver.imap.session import JudgeAppend, Services, Session, Vouch
 from mailserver.imap.trace import Traces
 from mailserver.search.searching import Searches
 from mailserver.store import Ref, Store
@@ -44,7 +44,8 @@ class ImapServer:
     """Serves IMAP on ``settings.listen.imap`` (STARTTLS) and ``imaps``; empty addresses are not served.
 
     ``shared`` says whose registry mailboxes an account sees (default: a clerk, the own agency's);
-    ``judge_append`` judges messages put into shared mailboxes; ``share_ports``: other processes listen on the same ports.
+    ``judge_append`` judges messages put into shared mailboxes; ``vouch`` names the addresses in a client's
+    certificate; ``share_ports``: other processes listen on the same ports.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class ImapServer:
         shared: SharedWith | None = None,
         judge_append: JudgeAppend | None = None,
         share_ports: bool = False,
+        vouch: Vouch | None = None,
     ) -> None:
         self._share_ports = share_ports
         self.services = Services(
@@ -67,6 +69,7 @@ class ImapServer:
             Searches(store),
             Traces(store),
             judge_append,
+            vouch,
         )
         self.tls = ssl_context
         self.addresses: dict[str, tuple[str, int]] = {}
@@ -202,6 +205,8 @@ class Connection(asyncio.Protocol):
         connected = transport.get_extra_info("socket")
         if connected is not None:
             connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if (inside := transport.get_extra_info("ssl_object")) is not None:
+            self.session.certificate = inside.getpeercert(True)
         self._server.connections.add(self)
         name = self._server.services.settings.installation.tls_name.encode("ascii", "replace")
         self.send(b"* OK [CAPABILITY %b] %b congvan\r\n" % (capabilities(self.session), name))
@@ -348,6 +353,7 @@ class Connection(asyncio.Protocol):
         if upgraded is not None:
             self._transport = upgraded
             upgraded.set_write_buffer_limits(high=_HIGH_WATER)
+            session.certificate = upgraded.get_extra_info("ssl_object").getpeercert(True)
         session.tls = True
 
     def _watch(self) -> None:

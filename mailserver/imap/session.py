@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -28,6 +28,9 @@ from mailserver.store import Mailbox, Store
 
 JudgeAppend = Callable[[Account, Mailbox, bytes], str | None]
 """Judges a message put into a shared mailbox: raises `Refused`, or returns words to show (or None)."""
+
+Vouch = Callable[[bytes], Sequence[str]]
+"""The mail addresses in a client's certificate (DER) that an authority we trust vouches for now."""
 
 _CHUNK = 128 * 1024
 _FLAG_RUN = 1000
@@ -54,6 +57,7 @@ class Services:
     searches: Searches
     traces: Traces
     judge_append: JudgeAppend | None = None
+    vouch: Vouch | None = None
     max_literal: int = 1024 * 1024
     searching: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
     sessions: Counter[AccountRef] = field(default_factory=Counter)
@@ -86,6 +90,7 @@ class Session:
         "account",
         "awaiting",
         "can_tls",
+        "certificate",
         "client",
         "closing",
         "condstore",
@@ -111,6 +116,8 @@ class Session:
         self.client = client
         self.tls = tls
         self.can_tls = can_tls
+        self.certificate: bytes | None = None
+        """What the client showed in the TLS handshake (DER), its key proven."""
         self.account: Account | None = None
         self.view: View | None = None
         self.condstore = False

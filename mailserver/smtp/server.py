@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -30,7 +31,9 @@ class SmtpServer:
 
     ``most`` is how many connections the process takes at once; further ones get 421. ``ssl_context`` may be
     None only in tests: then there is no STARTTLS and no implicit-TLS listener. ``screening`` is asked about what
-    comes in by MX; None: nothing is asked. ``share_ports``: other processes listen on the same ports.
+    comes in by MX; None: nothing is asked. ``submission_context`` may ask our people for certificates, whose addresses
+    ``vouch`` names (SASL EXTERNAL); None: submission has the context of the others.
+    ``share_ports``: other processes listen on the same ports.
     """
 
     def __init__(
@@ -42,10 +45,15 @@ class SmtpServer:
         most: int = _MOST_CONNECTIONS,
         screening: Screening | None = None,
         share_ports: bool = False,
+        *,
+        submission_context: ssl.SSLContext | None = None,
+        vouch: Callable[[bytes], Sequence[str]] | None = None,
     ) -> None:
         self._share_ports = share_ports
         self._settings = settings
         self._context = ssl_context
+        self._submission_context = submission_context or ssl_context
+        self._vouch = vouch
         self._delivery = delivery
         self._accounts = accounts
         self._most = most
@@ -96,6 +104,7 @@ class SmtpServer:
         if not where:
             return
         loop = asyncio.get_running_loop()
+        context = self._submission_context if kind == "submission" else self._context
         serving = Serving(
             kind=kind,
             delivery=self._delivery,
@@ -103,13 +112,14 @@ class SmtpServer:
             hostname=self._settings.installation.tls_name,
             name="congvan",
             max_recipients=self._settings.mail.max_recipients,
-            tls=self._context,
+            tls=context,
             plaintext_sign_in_from_loopback=self._settings.mail.plaintext_on_loopback,
             live=self._live,
             most=self._most,
             screening=self._screening if kind == "mx" else None,
             spool=self._spool,
             hold_seconds=self._settings.submission.later_days * 86_400 if kind == "submission" else 0,
+            vouch=self._vouch,
         )
         if where.startswith("unix:"):
             self._servers[name] = await self._listen_unix(self._settings.at(where[5:]), serving)
@@ -120,7 +130,7 @@ class SmtpServer:
             lambda: session(serving, loop),
             host.strip("[]") or None,
             int(port),
-            ssl=self._context if implicit else None,
+            ssl=context if implicit else None,
             ssl_handshake_timeout=30 if implicit else None,
             ssl_shutdown_timeout=5 if implicit else None,
             backlog=512,

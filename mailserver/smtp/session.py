@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -56,6 +57,8 @@ class Serving:
     screening: Screening | None = None
     hold_seconds: int = 0
     """How long a submission may ask to be held (RFC 4865); 0: not offered."""
+    vouch: Callable[[bytes], Sequence[str]] | None = None
+    """The mail addresses in a client's certificate (DER) that an authority we trust vouches for now."""
 
 
 class SessionBase(SMTP):
@@ -76,6 +79,7 @@ class SessionBase(SMTP):
         asyncio.StreamReaderProtocol.__init__(self, self.session_reader, self._cb_client_connected, loop=loop)
         self.client = ""
         self.tls_words = ""
+        self.certificate: bytes | None = None
         self.account: Account | None = None
         self.busy = False
         self._errors = 0
@@ -159,6 +163,7 @@ class SessionBase(SMTP):
         found = self.transport.get_extra_info("ssl_object") if self.transport is not None else None
         if found is None:
             return
+        self.certificate = found.getpeercert(True)
         cipher = found.cipher()
         self.tls_words = f"{found.version()} {cipher[0]}" if cipher else str(found.version())
 
@@ -303,7 +308,7 @@ class SessionBase(SMTP):
         if self.serving.tls is not None and not self.secure:
             offers.append("STARTTLS")
         if self.may_sign_in and self.account is None:
-            offers.append("AUTH PLAIN LOGIN")
+            offers.append("AUTH PLAIN LOGIN" + (" EXTERNAL" if self.certificate is not None else ""))
         await self.push(reply(250, "", *offers))
 
     @property

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""AUTH PLAIN and AUTH LOGIN (RFC 4954, RFC 4616); who signs in is decided by `Accounts.authenticate`."""
+"""AUTH PLAIN, LOGIN and EXTERNAL (RFC 4954, RFC 4616, RFC 4422); who signs in is decided by `Accounts`."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import binascii
+from collections.abc import Callable
 
 from config.refusal import Refused
+from mailserver.accounts import Account
 from mailserver.smtp.errors import refusal
 from mailserver.smtp.session import SessionBase
 
@@ -39,21 +41,19 @@ class SigningIn(SessionBase):
             await self.say(503, "5.5.1", "AUTH is not allowed during a mail transaction")
         elif not self.may_sign_in:
             await self.say(538, "5.7.11", "Encryption is required: STARTTLS first", "Cần STARTTLS trước.")
-        elif mechanism.upper() not in ("PLAIN", "LOGIN"):
-            await self.say(504, "5.5.4", "Mechanisms: PLAIN, LOGIN")
+        elif mechanism.upper() not in ("PLAIN", "LOGIN", "EXTERNAL"):
+            await self.say(504, "5.5.4", "Mechanisms: PLAIN, LOGIN, EXTERNAL")
         else:
+            ways = {"PLAIN": self._plain, "LOGIN": self._login, "EXTERNAL": self._external}
             try:
-                ask = self._plain if mechanism.upper() == "PLAIN" else self._login
-                address, password = await ask(initial.strip())
+                check = await ways[mechanism.upper()](initial.strip())
             except _Ended:
                 return
-            await self._sign_in(address, password)
+            await self._sign_in(check)
 
-    async def _sign_in(self, address: str, password: str) -> None:
+    async def _sign_in(self, check: Callable[[], Account]) -> None:
         try:
-            self.account = await asyncio.to_thread(
-                self.serving.accounts.authenticate, "submission", address, password, self.client
-            )
+            self.account = await asyncio.to_thread(check)
         except Refused as problem:
             self._failures += 1
             await self.push(refusal(problem))
@@ -62,17 +62,37 @@ class SigningIn(SessionBase):
             return
         await self.say(235, "2.7.0", "Authentication successful")
 
-    async def _plain(self, initial: str) -> tuple[str, str]:
+    def _with_password(self, address: str, password: str) -> Callable[[], Account]:
+        accounts, client = self.serving.accounts, self.client
+        return lambda: accounts.authenticate("submission", address, password, client)
+
+    async def _external(self, initial: str) -> Callable[[], Account]:
+        """RFC 4422 App. A: the certificate of the TLS handshake, and whom to act as (mostly nobody is named)."""
+        name = await self._decoded(initial) if initial else await self._challenge(b"")
+        certificate, serving, client = self.certificate, self.serving, self.client
+        if certificate is None:
+            await self.say(
+                535, "5.7.8", "No certificate was shown in the TLS handshake", "Chưa có chứng thư số."
+            )
+            raise _Ended
+
+        def check() -> Account:
+            vouched = serving.vouch(certificate) if serving.vouch is not None else ()
+            return serving.accounts.authenticate_certificate("submission", certificate, name, client, vouched)
+
+        return check
+
+    async def _plain(self, initial: str) -> Callable[[], Account]:
         answer = await self._decoded(initial) if initial else await self._challenge(b"")
         parts = answer.split("\0")
         if len(parts) != 3 or (parts[0] and parts[0].lower() != parts[1].lower()):
             await self.say(501, "5.5.2", "PLAIN takes authorisation NUL address NUL password")
             raise _Ended
-        return parts[1], parts[2]
+        return self._with_password(parts[1], parts[2])
 
-    async def _login(self, initial: str) -> tuple[str, str]:
+    async def _login(self, initial: str) -> Callable[[], Account]:
         address = await self._decoded(initial) if initial else await self._challenge(b"Username:")
-        return address, await self._challenge(b"Password:")
+        return self._with_password(address, await self._challenge(b"Password:"))
 
     async def _challenge(self, words: bytes) -> str:
         await self.push(b"334 " + base64.b64encode(words))

@@ -96,9 +96,11 @@ def _create(settings: Settings, users: int) -> None:
 
             def some(conn: sa.Connection, first: int = first) -> None:
                 for number in range(first, min(first + _SLICE, users)):
-                    kept = ((passwords.APP, passwords.keep(passwords.APP, PASSWORD)),)
+                    address = f"u{number:05d}@{DOMAIN}"
+                    salt = passwords.scram_salt(parts.seal, address)
+                    kept = ((passwords.APP, passwords.keep(passwords.APP, PASSWORD, salt)),)
                     new = NewAccount(
-                        f"u{number:05d}@{DOMAIN}",
+                        address,
                         f"Người dùng {number}",
                         "Chuyên viên",
                         "civil-servant",

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""AUTHENTICATE (RFC 9051 §6.2.2) with PLAIN (RFC 4616 §2) and SCRAM-SHA-256 (RFC 7677 §3, RFC 5802 §5).
+"""AUTHENTICATE (RFC 9051 §6.2.2) with PLAIN (RFC 4616 §2), SCRAM-SHA-256 (RFC 7677 §3, RFC 5802 §5), and
+EXTERNAL where the client showed a certificate in the TLS handshake (RFC 4422 §A).
 
 An initial response is taken too (RFC 4959 §3).
 """
@@ -11,7 +12,7 @@ import base64
 import binascii
 from collections.abc import Awaitable, Callable
 
-from mailserver.accounts import scram
+from mailserver.accounts import Account, scram
 from mailserver.imap.commands.login import check_private, counted, sign_in, welcome
 from mailserver.imap.grammar.lexer import Cursor, Syntax
 from mailserver.imap.replies import No
@@ -31,7 +32,9 @@ async def run(session: Session, cursor: Cursor) -> bytes | None:
     step = _STEPS.get(mechanism)
     if step is None:
         raise No(
-            "CANNOT", "Máy chủ chỉ nhận PLAIN và SCRAM-SHA-256.", "Only PLAIN and SCRAM-SHA-256 are offered."
+            "CANNOT",
+            "Máy chủ chỉ nhận PLAIN, SCRAM-SHA-256 và EXTERNAL.",
+            "Only PLAIN, SCRAM-SHA-256 and EXTERNAL are offered.",
         )
     check_private(session)
     if initial is not None:
@@ -78,8 +81,9 @@ async def _plain(session: Session, response: bytes) -> bytes:
 async def _scram(session: Session, response: bytes) -> None:
     if not response:  # no initial response: the client speaks first all the same
         raise Syntax("The first message is missing")
+    accounts = session.services.accounts
     try:
-        challenge = scram.Challenge.of(_decoded(response))
+        challenge = scram.Challenge.of(_decoded(response), accounts.scram_salt)
     except scram.Malformed as problem:
         raise Syntax(f"Not SCRAM: {problem}") from problem
 
@@ -88,7 +92,6 @@ async def _scram(session: Session, response: bytes) -> None:
             proof = challenge.proof(_decoded(line))
         except scram.Malformed as problem:
             raise Syntax(f"Not SCRAM: {problem}") from problem
-        accounts = session.services.accounts
         with counted(session):
             account, answer = await asyncio.to_thread(
                 accounts.authenticate_scram, "imap", challenge.name, session.client, proof
@@ -104,7 +107,32 @@ async def _scram(session: Session, response: bytes) -> None:
     _ask(session, challenge.first, final)
 
 
+async def _external(session: Session, response: bytes) -> bytes:
+    try:
+        name = _decoded(response).decode("utf-8")
+    except UnicodeDecodeError as problem:
+        raise Syntax("The response is not UTF-8") from problem
+    if "\0" in name:
+        raise Syntax("The response is not one of SASL EXTERNAL")
+    certificate, services = session.certificate, session.services
+    if certificate is None:
+        raise No(
+            "AUTHENTICATIONFAILED",
+            "Ứng dụng thư chưa đưa chứng thư số khi mở TLS.",
+            "The mail program showed no certificate in the TLS handshake.",
+        )
+
+    def check() -> Account:
+        vouched = services.vouch(certificate) if services.vouch is not None else ()
+        return services.accounts.authenticate_certificate("imap", certificate, name, session.client, vouched)
+
+    with counted(session):
+        account = await asyncio.to_thread(check)
+    return welcome(session, account)
+
+
 _STEPS: dict[str, Callable[[Session, bytes], Awaitable[bytes | None]]] = {
     "PLAIN": _plain,
     "SCRAM-SHA-256": _scram,
+    "EXTERNAL": _external,
 }

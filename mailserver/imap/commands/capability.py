@@ -27,6 +27,7 @@ _ALWAYS = [
     "STATUS=SIZE",
     "ESEARCH",
     "SEARCHRES",
+    "PARTIAL",
     "WITHIN",
     "SEARCH=FUZZY",
     "SORT",
@@ -64,6 +65,8 @@ def capabilities(session: Session) -> bytes:
         if session.can_tls and not session.tls:
             words.append("STARTTLS")
         words += ["AUTH=PLAIN", "AUTH=SCRAM-SHA-256"] if session.may_sign_in else ["LOGINDISABLED"]
+        if session.certificate is not None:
+            words.append("AUTH=EXTERNAL")
     return " ".join(words).encode()
 
 

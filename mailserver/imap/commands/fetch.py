@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""FETCH (RFC 9051 §6.4.5), with CHANGEDSINCE and VANISHED (RFC 7162 §3.1.4, §3.2.6), BINARY (RFC 3516 §4.2),
-PREVIEW (RFC 8970 §3), SAVEDATE (RFC 8514 §4.1), EMAILID and THREADID (RFC 8474 §5).
+"""FETCH (RFC 9051 §6.4.5), with CHANGEDSINCE and VANISHED (RFC 7162 §3.1.4, §3.2.6), PARTIAL (RFC 9394 §3.3),
+BINARY (RFC 3516 §4.2), PREVIEW (RFC 8970 §3), SAVEDATE (RFC 8514 §4.1), EMAILID and THREADID (RFC 8474 §5).
 
 Output leaves in big pieces, and the next piece is made only when the client has read enough.
 """
@@ -11,8 +11,9 @@ import asyncio
 from collections.abc import Iterator
 
 from mailserver.imap.commands.select import vanished_since
-from mailserver.imap.grammar.fetching import Item, parse_items
+from mailserver.imap.grammar.fetching import Item, Modifiers, parse_items, parse_modifiers
 from mailserver.imap.grammar.lexer import Cursor, Syntax
+from mailserver.imap.grammar.windows import window
 from mailserver.imap.rendering import Rendering
 from mailserver.imap.session import Session
 from mailserver.imap.view import View
@@ -27,8 +28,11 @@ async def run(session: Session, cursor: Cursor, uid: bool = False) -> bytes:
     wanted = cursor.sequence_set()
     cursor.space()
     items = parse_items(cursor)
-    since, vanished = _modifiers(session, cursor, uid=uid)
+    modifiers = parse_modifiers(cursor)
     cursor.end()
+    since = modifiers.since
+    if modifiers.vanished and not (uid and session.qresync and since is not None):
+        raise Syntax("VANISHED needs UID FETCH, CHANGEDSINCE and ENABLE QRESYNC")
     view = await session.loaded()
     if not uid and wanted.beyond(len(view.uids)):
         raise Syntax("There are not so many messages")
@@ -39,11 +43,11 @@ async def run(session: Session, cursor: Cursor, uid: bool = False) -> bytes:
         session.condstore = True
         if since is not None and "MODSEQ" not in names:
             items.append(Item("MODSEQ"))
-    if vanished and since is not None:
+    if modifiers.vanished and since is not None:
         gone = vanished_since(view, since, wanted)
         if gone:
             session.untagged(b"VANISHED (EARLIER) " + gone)
-    spans = wanted.positions(view.uids, uid=uid)
+    spans = _page(view, wanted.positions(view.uids, uid=uid), modifiers)
     if since:  # CHANGEDSINCE 0 is no filter (Q14)
         spans = _joined(at for span in spans for at in span if view.modseqs(at) > since)
     seen = await _see(session, view, items, spans)
@@ -60,24 +64,20 @@ async def run(session: Session, cursor: Cursor, uid: bool = False) -> bytes:
     return job.result(uid=uid)
 
 
-def _modifiers(session: Session, cursor: Cursor, *, uid: bool) -> tuple[int | None, bool]:
-    since, vanished = None, False
-    if not cursor.try_space() or cursor.at_end():
-        return since, vanished
-    cursor.byte(b"(")
-    while not cursor.try_byte(b")"):
-        word = cursor.word()
-        if word == "CHANGEDSINCE":
-            cursor.space()
-            since = cursor.number()
-        elif word == "VANISHED" and uid and session.qresync:
-            vanished = True
-        else:
-            raise Syntax(f"{word[:40]} is not a modifier of FETCH")
-        cursor.try_space()
-    if vanished and since is None:
-        raise Syntax("VANISHED needs CHANGEDSINCE")
-    return since, vanished
+def _page(view: View, spans: list[range], modifiers: Modifiers) -> list[range]:
+    """What PARTIAL leaves of them: a page of the messages there are, which CHANGEDSINCE filters then (RFC 9394 §3.4)."""
+    if modifiers.partial is None:
+        return spans
+    if view.gone:
+        uids, gone = view.uids, view.gone
+        spans = _joined(at for span in spans for at in span if uids[at] not in gone)
+    part = window(modifiers.partial, sum(map(len, spans)))
+    found, before = [], 0
+    for span in spans:
+        if one := span[max(0, part.start - before) : max(0, part.stop - before)]:
+            found.append(one)
+        before += len(span)
+    return found
 
 
 def _joined(positions: Iterator[int]) -> list[range]:

@@ -14,6 +14,7 @@ from typing import TypeVar
 from mailserver.imap.grammar.lexer import Cursor, Syntax
 from mailserver.imap.grammar.searching import BadCharset, Returns, Search, parse_search
 from mailserver.imap.grammar.sequences import SequenceSet, write_set
+from mailserver.imap.grammar.windows import window
 from mailserver.imap.session import Session
 from mailserver.imap.view import View
 from mailserver.search.keys import Key, Lasting, fuzzy_texts, has, kinds, lasting
@@ -143,9 +144,9 @@ def reply(
         out.append(b"COUNT %d" % len(numbers))
     shown = found
     if returns.partial is not None:
-        window = _window(returns.partial, len(numbers))
-        shown = found[window]
-        some = numbers[window]
+        part = window(returns.partial, len(numbers))
+        shown = found[part]
+        some = numbers[part]
         listed = _listed(some, ordered=ordered) if some else b"NIL"
         out.append(b"PARTIAL (%d:%d %b)" % (*returns.partial, listed))
     if "RELEVANCY" in options and shown:
@@ -170,14 +171,6 @@ def _listed(numbers: Sequence[int], *, ordered: bool) -> bytes:
     return ((b",%d" * len(numbers)) % tuple(numbers))[1:] if ordered else write_set(numbers)
 
 
-def _window(partial: tuple[int, int], count: int) -> slice:
-    """``1:3`` are the first three, ``-1:-3`` the last three (RFC 9394 §3.1)."""
-    low, high = sorted(map(abs, partial))
-    if partial[0] > 0:
-        return slice(low - 1, high)
-    return slice(max(0, count - high), max(0, count - low + 1))
-
-
 def _told(found: Sequence[int], returns: Returns) -> Sequence[int]:
     """Whose highest MODSEQ is told: with MIN or MAX alone that of those messages (RFC 7162 §3.1.10)."""
     if returns.options - {"MIN", "MAX", "SAVE"}:
@@ -192,7 +185,7 @@ def _save(view: View, found: Sequence[int], returns: Returns) -> None:
     if not options & {"ALL", "COUNT"} and options & {"MIN", "MAX", "PARTIAL"}:
         some = [*found[:1]] * ("MIN" in options) + [*found[-1:]] * ("MAX" in options)
         if returns.partial is not None:
-            some += found[_window(returns.partial, len(found))]
+            some += found[window(returns.partial, len(found))]
         kept = some
     ranges: list[tuple[int, int]] = []
     for one in sorted({view.uids[at] for at in kept}):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""What a FETCH asks for (RFC 9051 §6.4.5, RFC 3516 §4.2): items, sections, partial ranges."""
+"""What a FETCH asks for (RFC 9051 §6.4.5, RFC 3516 §4.2): items, sections, partial ranges, modifiers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from mailserver.imap.grammar.lexer import Cursor, Syntax
 from mailserver.imap.grammar.strings import astring
+from mailserver.imap.grammar.windows import parse_window
 
 _MACROS = {
     "ALL": ("FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE"),
@@ -68,6 +69,37 @@ class Item:
     def sees(self) -> bool:
         """Whether fetching it sets \\Seen."""
         return (self.section is not None and not self.peek) or self.name in ("RFC822", "RFC822.TEXT")
+
+
+@dataclass(frozen=True, slots=True)
+class Modifiers:
+    """CHANGEDSINCE and VANISHED (RFC 7162 §3.1.4, §3.2.6), and the ends of PARTIAL as written (RFC 9394 §3.3)."""
+
+    since: int | None = None
+    vanished: bool = False
+    partial: tuple[int, int] | None = None
+
+
+def parse_modifiers(cursor: Cursor) -> Modifiers:
+    """The list behind the items, each modifier once at most and in any order. Raises `Syntax`."""
+    since: int | None = None
+    partial: tuple[int, int] | None = None
+    seen: set[str] = set()
+    if cursor.try_space() and not cursor.at_end():
+        cursor.byte(b"(")
+        while not cursor.try_byte(b")"):
+            word = cursor.word()
+            if word in seen or word not in ("CHANGEDSINCE", "VANISHED", "PARTIAL"):
+                raise Syntax(f"{word[:40]} is not a modifier of FETCH, or given twice")
+            seen.add(word)
+            if word == "CHANGEDSINCE":
+                cursor.space()
+                since = cursor.number()
+            elif word == "PARTIAL":
+                cursor.space()
+                partial = parse_window(cursor)
+            cursor.try_space()
+    return Modifiers(since, "VANISHED" in seen, partial)
 
 
 def parse_items(cursor: Cursor) -> list[Item]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from mailserver.imap.grammar.lexer import Cursor, Syntax
 from mailserver.imap.grammar.strings import parse_day
+from mailserver.imap.grammar.windows import parse_window
 from mailserver.search.keys import TEXTS, Key
 
 _MAX_DEPTH = 32
@@ -125,7 +126,7 @@ def _returns(cursor: Cursor) -> tuple[Returns | None, str | None]:
         options.add(one)
         if one == "PARTIAL":
             cursor.space()
-            partial = _window(cursor)
+            partial = parse_window(cursor)
         if not cursor.try_space() and not cursor.at(b")"):
             raise Syntax("A list is not closed")
     if {"ALL", "PARTIAL"} <= options:
@@ -138,20 +139,6 @@ def _returns(cursor: Cursor) -> tuple[Returns | None, str | None]:
 
 def _word(cursor: Cursor) -> str | None:
     return None if cursor.at(b"(") or cursor.at_sequence_set() else cursor.word()
-
-
-def _window(cursor: Cursor) -> tuple[int, int]:
-    """``partial-range`` (RFC 9394 §4): 1:500 or -1:-100."""
-    ends = []
-    for last in (False, True):
-        sign = -1 if cursor.try_byte(b"-") else 1
-        ends.append(sign * cursor.number())
-        if not last:
-            cursor.byte(b":")
-    first, final = ends
-    if not first or not final or (first < 0) != (final < 0):
-        raise Syntax("The PARTIAL range is wrong")
-    return first, final
 
 
 def _charset(cursor: Cursor) -> None:

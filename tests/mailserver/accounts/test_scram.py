@@ -10,7 +10,7 @@ import hmac
 import pytest
 
 from config.refusal import Refused
-from mailserver.accounts import scram
+from mailserver.accounts import devices, scram
 from tests.conftest import PASSWORD, Province
 
 
@@ -34,8 +34,14 @@ def client(
 def test_the_exchange_of_rfc_5802(small_province: Province) -> None:
     name = next(one for one in small_province.people.values() if one.role != "registry").address
     bare = b"n=%b,r=fyko+d2lbbFgONRv9qkxdawL" % name.encode()
-    challenge = scram.Challenge.of(b"n,," + bare)
+    accounts = small_province.accounts
+    challenge = scram.Challenge.of(b"n,," + bare, accounts.scram_salt)
     final, expected = client(challenge, bare, PASSWORD)
+    with pytest.raises(Refused, match="Wrong address or password"):  # kept before there were keys of SCRAM
+        accounts.authenticate_scram("imap", challenge.name, "192.0.2.1", challenge.proof(final))
+    accounts.authenticate("imap", name, PASSWORD, "192.0.2.1")
+    small_province.database.write(accounts.uses.write)
+    assert accounts.authenticate("imap", name, PASSWORD, "192.0.2.1").address == name
     account, answer = small_province.accounts.authenticate_scram(
         "imap", challenge.name, "192.0.2.1", challenge.proof(final)
     )
@@ -48,11 +54,30 @@ def test_the_exchange_of_rfc_5802(small_province: Province) -> None:
         small_province.accounts.authenticate_scram("imap", "x@y.example", "192.0.2.2", challenge.proof(final))
 
 
-def test_an_unknown_name_gets_the_same_challenge() -> None:
-    known, unknown = (
-        scram.Challenge.of(b"n,,n=%b,r=12345678" % name) for name in (b"a@b.example", b"c@d.example")
+def test_each_name_has_its_own_salt_and_an_unknown_one_has_one_too(small_province: Province) -> None:
+    known = next(iter(small_province.people)).encode()
+    salts = set()
+    for name in (known, known.upper(), b"c@d.example", b"C@D.example", b"not an address", b"d@d.example"):
+        first = scram.Challenge.of(b"n,,n=%b,r=12345678" % name, small_province.accounts.scram_salt).first
+        _, salt, iterations = first.split(b",", 2)
+        assert len(base64.b64decode(salt[2:])) == 16
+        assert iterations == b"i=4096"
+        salts.add(salt)
+    assert len(salts) == 4
+
+
+def test_a_new_device_signs_in_by_scram_at_once(small_province: Province) -> None:
+    who = next(one for one in small_province.people.values() if one.role != "registry")
+    _, password = small_province.database.write(
+        lambda conn: devices.add(conn, small_province.seal, who, "Điện thoại", who.address)
     )
-    assert known.first.split(b",")[1:] == unknown.first.split(b",")[1:]
+    bare = b"n=%b,r=fyko+d2lbbFgONRv9qkxdawL" % who.address.upper().encode()
+    challenge = scram.Challenge.of(b"n,," + bare, small_province.accounts.scram_salt)
+    final, expected = client(challenge, bare, password)
+    account, answer = small_province.accounts.authenticate_scram(
+        "imap", challenge.name, "192.0.2.1", challenge.proof(final)
+    )
+    assert (account, answer) == (who, expected)
 
 
 @pytest.mark.parametrize(
@@ -70,12 +95,12 @@ def test_an_unknown_name_gets_the_same_challenge() -> None:
 )
 def test_first_messages_that_are_refused(message: bytes) -> None:
     with pytest.raises(scram.Malformed):
-        scram.Challenge.of(message)
+        scram.Challenge.of(message, lambda name: bytes(16))
 
 
 def test_final_messages_that_are_refused() -> None:
     bare = b"n=a,r=12345678"
-    challenge = scram.Challenge.of(b"n,," + bare)
+    challenge = scram.Challenge.of(b"n,," + bare, lambda name: bytes(16))
     good, _ = client(challenge, bare, "x")
     replayed, _ = client(challenge, bare, "x", nonce=b"12345678other")
     for message in (b"", b"p=", good[:-4], good.replace(b"c=biws", b"c=eSws"), replayed, good + b"!"):

@@ -19,6 +19,7 @@ import uvloop
 from config.settings import Installation, Listen, Mail, Settings
 from mailserver.accounts import Account
 from mailserver.imap.server import ImapServer
+from mailserver.imap.session import Vouch
 from mailserver.store import Mailbox, Ref, Store
 from tests.conftest import PASSWORD, Province
 
@@ -125,12 +126,21 @@ Starter = Callable[..., Served]
 
 @pytest.fixture
 def serve(small_province: Province, certificate: Path, tmp_path: Path) -> Iterator[Starter]:
-    """A function that starts the server: ``serve(plaintext=True, limit=octets)``."""
+    """A function that starts the server: ``serve(plaintext=True, limit=octets, clients=DER, vouch=…)``.
+
+    ``clients`` are the certificates and authorities that TLS clients may show one of.
+    """
     running: list[tuple[Served, threading.Thread]] = []
 
-    def start(plaintext: bool = True, limit: int = 1024 * 1024) -> Served:
+    def start(
+        plaintext: bool = True, limit: int = 1024 * 1024, clients: bytes = b"", vouch: Vouch | None = None
+    ) -> Served:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
+        if clients:
+            context.verify_mode = ssl.CERT_OPTIONAL
+            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+            context.load_verify_locations(cadata=clients)
         settings = replace(
             Settings(base=tmp_path, file=tmp_path / "province.toml"),
             installation=Installation(tls_name="localhost"),
@@ -145,6 +155,7 @@ def serve(small_province: Province, certificate: Path, tmp_path: Path) -> Iterat
             settings,
             context,
             judge_append=lambda *told: holder[0].judge(*told),
+            vouch=vouch,
         )
         served = Served(small_province, server, loop, certificate / "cert.pem")
         holder.append(served)

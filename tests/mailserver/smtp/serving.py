@@ -152,7 +152,11 @@ def settings_for(folder: Path, **queue: Any) -> Settings:
 
 @contextmanager
 def serving(
-    province: Province, folder: Path, settings: Settings | None = None, **mail: Any
+    province: Province,
+    folder: Path,
+    settings: Settings | None = None,
+    submission_context: ssl.SSLContext | None = None,
+    **mail: Any,
 ) -> Iterator[Serving]:
     """Serve a province."""
     settings = settings or settings_for(folder)
@@ -162,7 +166,14 @@ def serving(
         province.store, province.accounts, load(), settings.mail.max_message_bytes, scanner_of(settings)
     )
     screening = Screening(province.store, province.accounts, settings, resolver_of(settings))
-    server = SmtpServer(delivery, province.accounts, settings, certificate(folder), screening=screening)
+    server = SmtpServer(
+        delivery,
+        province.accounts,
+        settings,
+        certificate(folder),
+        screening=screening,
+        submission_context=submission_context,
+    )
     loop.run(server.start())
     try:
         yield Serving(province, settings, delivery, server, loop, folder)
