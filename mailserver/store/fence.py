@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from config.clock import now_us
 from config.database import Database
 from mailserver.accounts.schema import counter
-from mailserver.store import messages, schema
+from mailserver.store import changelog, moving, schema
 from mailserver.store.blobs import refer
 from mailserver.store.model import Ref, Row
 
@@ -66,9 +66,9 @@ def _fence(conn: sa.Connection, ref: Ref) -> None:
         .values(modseq=row.highestmodseq)
     )
     first_lost = row.uidnext - UIDS
-    messages.log_change(conn, ref, row.highestmodseq, [(first_lost, row.uidnext - 1)], "x")
+    changelog.log_change(conn, ref, row.highestmodseq, [(first_lost, row.uidnext - 1)], "x")
     if first_lost > 1:
-        messages.log_change(conn, ref, row.highestmodseq, [(1, first_lost - 1)], "f")
+        changelog.log_change(conn, ref, row.highestmodseq, [(1, first_lost - 1)], "f")
 
 
 def erase(database: Database, names: Iterable[bytes]) -> int:
@@ -88,7 +88,7 @@ def _erase(conn: sa.Connection, blob: int) -> None:
     held = conn.execute(sa.select(message).where(message.c.blob == blob)).all()
     for row in held:
         one = Row(row.uid, row.flags, row.modseq, row.blob, row.size, row.internaldate_us)
-        messages.remove(conn, Ref(row.agency, row.mailbox), [one])
+        moving.remove(conn, Ref(row.agency, row.mailbox), [one])
     kept = conn.execute(sa.delete(vault).where(vault.c.blob == blob)).rowcount
     if held or kept:
         refer(conn, blob, -(len(held) + kept), erased_us=now_us())

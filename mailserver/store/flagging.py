@@ -9,10 +9,10 @@ import sqlalchemy as sa
 
 from config.statement import Statement
 from mailserver.store import schema
+from mailserver.store.changelog import advance, log_change
 from mailserver.store.listing import marks
 from mailserver.store.mailboxes import lock
-from mailserver.store.messages import advance, log_change, spans_of
-from mailserver.store.model import SEEN, Ref, ranges
+from mailserver.store.model import SEEN, Ref, ranges, spans_of
 
 SLICE = 5000
 """So many messages are flagged by one transaction: about 4 ms of work, as neighbours go by one statement."""

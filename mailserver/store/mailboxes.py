@@ -99,7 +99,7 @@ def rename(conn: sa.Connection, seal: Seal, ref: Ref, owner: AccountRef, name: s
 def bury(conn: sa.Connection, seal: Seal, ref: Ref) -> None:
     """Take a mailbox away from its owner: nobody lists or finds it any more.
 
-    Its messages go to the vault in slices (`messages.clear`); the row stays for its name until the vault
+    Its messages go to the vault in slices (`moving.clear`); the row stays for its name until the vault
     holds none of them (`vault.purge`). Raises `NoSuchMailbox`.
     """
     lock(conn, ref)

@@ -79,3 +79,10 @@ def ranges(uids: Iterable[int]) -> list[tuple[int, int]]:
         else:
             found.append((uid, uid))
     return found
+
+
+def spans_of(wanted: list[int]) -> list[tuple[int, int]]:
+    """What to read for these rising UIDs: one span when they lie close together, else their ranges."""
+    if wanted and wanted[-1] - wanted[0] < 4 * len(wanted):
+        return [(wanted[0], wanted[-1])]
+    return ranges(wanted)

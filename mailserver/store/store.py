@@ -15,7 +15,18 @@ from config.seal import Seal, SealBroken
 from config.wake import Wake
 from mailserver.accounts.model import AccountRef
 from mailserver.message import Summary
-from mailserver.store import blobs, flagging, grants, lessons, listing, mailboxes, messages, quota
+from mailserver.store import (
+    blobs,
+    changelog,
+    flagging,
+    grants,
+    lessons,
+    listing,
+    mailboxes,
+    messages,
+    moving,
+    quota,
+)
 from mailserver.store.grants import Grant
 from mailserver.store.listing import Listed
 from mailserver.store.model import DELETED, Change, Mailbox, Ref, Row
@@ -92,7 +103,7 @@ class Store:
     def changes(self, ref: Ref, since: int) -> list[Change]:
         """What happened in the mailbox after modseq ``since``."""
         with self.database.reading() as conn:
-            return messages.changes(conn, ref, since)
+            return changelog.changes(conn, ref, since)
 
     def listed(self, ref: Ref, first: int, last: int, *, summaries: bool) -> list[Listed]:
         """The messages with UIDs in a closed range, with their summaries when asked."""
@@ -225,7 +236,7 @@ class Store:
 
             def job(conn: sa.Connection, part: Sequence[int] = part) -> list[tuple[int, int]]:
                 self.woken(conn, target)
-                done = messages.copy(conn, source, part, target)
+                done = moving.copy(conn, source, part, target)
                 self._taught(conn, source, target, done)
                 return done
 
@@ -239,7 +250,7 @@ class Store:
 
             def job(conn: sa.Connection, part: Sequence[int] = part) -> list[tuple[int, int]]:
                 self.woken(conn, source, target)
-                done = messages.move(conn, source, part, target)
+                done = moving.move(conn, source, part, target)
                 self._taught(conn, source, target, done)
                 return done
 
@@ -251,7 +262,7 @@ class Store:
 
         def job(conn: sa.Connection, part: Sequence[int] | None) -> list[int]:
             self.woken(conn, ref)
-            return messages.expunge(conn, ref, part)
+            return moving.expunge(conn, ref, part)
 
         gone: list[int] = []
         if uids is not None:
@@ -261,7 +272,7 @@ class Store:
         while True:
             done = await self._write(functools.partial(job, part=None))
             gone += done
-            if len(done) < messages.SLICE:
+            if len(done) < moving.SLICE:
                 return gone
 
     async def discard(self, ref: Ref, uids: Sequence[int]) -> list[int]:
@@ -302,7 +313,7 @@ class Store:
             self.woken(conn, ref)
 
         await self._write(job)
-        while await self._write(lambda conn: messages.clear(conn, ref)) == messages.SLICE:
+        while await self._write(lambda conn: moving.clear(conn, ref)) == moving.SLICE:
             pass
 
     async def rename(self, ref: Ref, owner: AccountRef, name: str) -> None:
@@ -340,5 +351,5 @@ class _Woken:
         self._wake.publish("mailbox", *(f"{ref.agency}.{ref.mailbox}" for ref in self.refs))
 
 
-def _slices(uids: Sequence[int], size: int = messages.SLICE) -> list[Sequence[int]]:
+def _slices(uids: Sequence[int], size: int = moving.SLICE) -> list[Sequence[int]]:
     return [uids[start : start + size] for start in range(0, len(uids), size)]

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from config.clock import now_us
 from config.seal import Seal
 from mailserver.accounts.model import AccountRef
-from mailserver.store import mailboxes, messages, schema
+from mailserver.store import mailboxes, messages, moving, schema
 from mailserver.store.blobs import refer
 from mailserver.store.model import DELETED, INBOX, Ref
 
@@ -148,7 +148,7 @@ def tidy(conn: sa.Connection) -> bool:
     One step; True when there is more to do.
     """
     for ref in mailboxes.buried(conn, SLICE):
-        if messages.clear(conn, ref):
+        if moving.clear(conn, ref):
             return True
         mailboxes.forget(conn, ref)
     old = now_us() - _REMEMBER_ERASED_DAYS * _DAY_US
