@@ -122,7 +122,9 @@ def dovecot(
         )
     )
     with (folder / "start").open("wb") as said:  # a pipe would stay open in its children
-        subprocess.run(["/usr/sbin/dovecot", "-c", str(folder / "conf")], check=True, stdout=said, stderr=said)
+        subprocess.run(
+            ["/usr/sbin/dovecot", "-c", str(folder / "conf")], check=True, stdout=said, stderr=said
+        )
     made = Dovecot(port, certificate / "cert.pem")
     try:
         eventually(lambda: _answers(made), 30)

@@ -30,6 +30,7 @@ from mailserver.senderauth import keys
 from mailserver.store import schema
 from mailserver.store.compaction import usage
 from policy.ledger.schema import entry, pending
+from webmail.pages.setup import servers
 
 _DAYS_LEFT = 30
 _BYTES_LEFT = 2 * 1024**3
@@ -236,7 +237,9 @@ def _dns(settings: Settings) -> Iterator[Line]:
             found_keys = keys.listed(conn)
     finally:
         database.close()
-    for one in asyncio.run(dns_check.look(resolver, settings.installation.tls_name, domains, found_keys)):
+    where = servers.of(settings)
+    server = dns_check.Server(where.host, where.imaps, where.submissions)
+    for one in asyncio.run(dns_check.look(resolver, server, domains, found_keys)):
         yield Line(one.name, not one.fix_en, one.fix_vi or "đúng", one.fix_en or "right")
 
 

@@ -71,6 +71,10 @@ class Resolver:
         """MX records as (preference, host without the last dot), best first; ``""`` as a host is RFC 7505."""
         return tuple(sorted(await self._ask(name, "MX")))
 
+    async def services(self, name: str) -> tuple[tuple[int, int, str, int], ...]:
+        """SRV records as (priority, weight, host without the last dot, port), best first; ``""`` as a host: not served."""
+        return tuple(sorted(await self._ask(name, "SRV")))
+
     async def names(self, address: Address) -> tuple[str, ...]:
         """PTR records of an address, without the last dot."""
         return await self._ask(str(dns.reversename.from_address(str(address))).rstrip("."), "PTR")
@@ -125,6 +129,9 @@ def _value(record: Any, kind: str) -> Any:
         return IPv6Address(record.address)
     if kind == "MX":
         return int(record.preference), record.exchange.to_text(omit_final_dot=True).rstrip(".")
+    if kind == "SRV":
+        host = record.target.to_text(omit_final_dot=True).rstrip(".")
+        return int(record.priority), int(record.weight), host, int(record.port)
     return record.target.to_text(omit_final_dot=True).rstrip(".")
 
 

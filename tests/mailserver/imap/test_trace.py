@@ -30,8 +30,8 @@ def _talk(served: Served, password: str) -> None:
         client.append("INBOX", None, None, message("phụ lục mật", body="noi dung thu\r\n"))  # type: ignore[arg-type]
 
 
-def test_commands_and_numbers_but_no_contents(served: Served, password: str) -> None:
-    """Bodies, envelopes, search words and appended letters are lengths; no password anywhere."""
+def test_q35_commands_and_numbers_but_no_contents(served: Served, password: str) -> None:
+    """Q35: the raw dialogue for the officer; bodies, envelopes, search words and letters are lengths; no password."""
     served.put(message("chuyen rieng", body='thu {30}\r\n"noi dung kin" FETCH (\r\n' + "x" * 300_000))
     _on(served)
     _talk(served, password)

@@ -54,6 +54,12 @@ def test_dialogue(path: Path, mail: Serving) -> None:
                 assert fnmatch.fnmatchcase(got, pattern), f"{path.name}:{number}: {got!r} is not {text!r}"
             elif kind == "X:":
                 assert talk.file.read() == b"", f"{path.name}:{number}: the connection goes on"
+    if path.stem.startswith("q34"):  # and stored byte for byte
+        (stored,) = mail.inbox("cv2@vpubnd.camau.example")
+        text = (
+            "Subject: Công văn hỏa tốc\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nKính gửi các đơn vị "
+        )
+        assert text.encode() + b"\xff\r\n" in stored
 
 
 def test_there_are_dialogues() -> None:
