@@ -94,8 +94,8 @@ fuzz: install-dev fuzz-signatures ## SECONDS_OF_FUZZ=600: coverage-guided fuzzin
 
 .PHONY: crash test-cluster
 
-crash: debian install-dev ## long: hundreds of kill -9 under load and at each step of delivery, spreading, compaction, purging
-	CONGVAN_CRASH_KILLS=40 CONGVAN_CRASH_STEPS=40 $(BIN)/python -m pytest --timeout=7200 tests/crash
+crash: debian install-dev ## long (KILLS=200 STEPS=40): hundreds of kill -9 under load and at each step of delivery, spreading, compaction, purging
+	CONGVAN_CRASH_KILLS=$(or $(KILLS),200) CONGVAN_CRASH_STEPS=$(or $(STEPS),40) $(BIN)/python -m pytest --timeout=14400 -rP tests/crash
 
 test-cluster: debian install-dev ## two nodes on one PostgreSQL and one S3 store, one killed under load
 	CONGVAN_CLUSTER_LETTERS=2000 $(BIN)/python -m pytest --timeout=1800 tests/cluster

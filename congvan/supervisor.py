@@ -3,7 +3,8 @@
 
 The roles' code is loaded once, here, and each role is a fork: five processes start in the time of one and
 share its pages. Nothing of an installation is open at that moment, and no thread runs. A role that ends by
-itself is started again, at once the first time, then with growing pauses.
+itself is started again: at once when it had served a while, half a second later when it had just begun to,
+and with growing pauses when it ends again and again without ever having served.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -33,7 +34,8 @@ from congvan.roles.running import end_with_parent, ready_file
 
 _START_S = 40.0
 _STOP_S = 8.0
-_LONGEST_PAUSE_S = 30.0
+_SHORT_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
+_A_WHILE_S = 5.0
 
 
 class _Process:
@@ -64,7 +66,7 @@ class _Child:
     process: _Process
     pause: float = 0.0
     again_at: float | None = None
-    started: float = field(default_factory=time.monotonic)
+    served_since: float | None = None
 
 
 class Supervisor:
@@ -161,12 +163,16 @@ class Supervisor:
         return pid == self._children[name].process.pid
 
     def _look_after(self, child: _Child) -> bool:
+        now = time.monotonic()
+        if child.served_since is None and self._serves(child.name):
+            child.served_since = now
         code = child.process.poll()
         if code is None:
             return False
-        now = time.monotonic()
         if child.again_at is None:
-            child.pause = 0.0 if now - child.started > 60 else min(_LONGEST_PAUSE_S, child.pause * 2 or 0.5)
+            child.pause = pause_after(
+                child.pause, None if child.served_since is None else now - child.served_since
+            )
             child.again_at = now + child.pause
             note(f"congvan: {child.name} ended ({code}); it starts again")
         if now < child.again_at:
@@ -202,6 +208,16 @@ class Supervisor:
                         f"Cổng {address} ({name}) đang có chương trình khác dùng. Đổi cổng (demo: --base-port).",
                         f"Port {address} ({name}) is in use ({problem.strerror}). Choose another (demo: --base-port).",
                     ) from problem
+
+
+def pause_after(last: float, served: float | None) -> float:
+    """Seconds before a role that ended starts again.
+
+    ``last``: the pause before this start; ``served``: seconds it served, None when it never came so far.
+    """
+    if served is None:
+        return min(_LONGEST_PAUSE_S, last * 2 or _SHORT_PAUSE_S)
+    return 0.0 if served > _A_WHILE_S else _SHORT_PAUSE_S
 
 
 def _become(settings: Settings, name: str, parent: int) -> NoReturn:

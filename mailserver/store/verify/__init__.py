@@ -3,7 +3,7 @@
 
 Works while the installation serves: counters, references and logs are compared in one snapshot; contents
 are read in slices, each in a fresh one, so that compaction and the database's own upkeep go on. Memory: one
-mailbox's UIDs and four bytes a blob.
+mailbox's UIDs and eight bytes a blob.
 """
 
 from __future__ import annotations
