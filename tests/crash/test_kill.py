@@ -19,7 +19,7 @@ import pytest
 from tests.running import Demo, eventually
 
 _KILLS = int(os.environ.get("CONGVAN_CRASH_KILLS", "4"))
-"""``make crash`` sets 300."""
+"""``make crash`` sets 200."""
 
 
 @pytest.fixture(scope="module")
