@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
-from sqlalchemy.pool import QueuePool
 
+from config.engines import engines
 from config.refusal import Unavailable
 from config.statement import Statement
 
@@ -79,6 +79,7 @@ def after_commit_together(conn: sa.Connection, key: object, make: Callable[[], C
 class _Task:
     job: Callable[[sa.Connection], Any]
     done: Callable[[Any, BaseException | None], None]
+    before: Callable[[], None] | None = None
     result: Any = None
     error: BaseException | None = field(default=None)
 
@@ -93,22 +94,7 @@ class Database:
     def __init__(self, url: str, lock_file: Path | None = None) -> None:
         self.url = url
         self.dialect = sa.make_url(url).get_backend_name()
-        if self.dialect == "sqlite":
-            options: dict[str, Any] = {
-                "poolclass": QueuePool,
-                "pool_size": 8,
-                "max_overflow": 56,
-                "connect_args": {"check_same_thread": False, "timeout": 30, "cached_statements": 512},
-            }
-        else:
-            options = {"pool_pre_ping": True, "pool_size": 8, "max_overflow": 56}
-        self._reader = sa.create_engine(url, **options)
-        self._writer = sa.create_engine(url, **{**options, "pool_size": 1, "max_overflow": 0})
-        if self.dialect == "sqlite":
-            _sqlite_engine(self._reader, "BEGIN")
-            _sqlite_engine(self._writer, "BEGIN IMMEDIATE")
-        else:
-            self._reader = self._reader.execution_options(isolation_level="REPEATABLE READ")
+        self._reader, self._writer = engines(url)
         self._kept: sa.Connection | None = None
         self._kept_for = 0
         self._lock_file = lock_file
@@ -182,8 +168,12 @@ class Database:
         self._put(_Task(job, done))
         return cast(T, future.result())
 
-    async def commit(self, job: Job[T]) -> T:
-        """`write`, awaited from a running event loop."""
+    async def commit(self, job: Job[T], before: Callable[[], None] | None = None) -> T:
+        """`write`, awaited from a running event loop.
+
+        ``before`` runs in the writer thread ahead of the transaction, while another process may have its own: what
+        it wrote is made durable by the `before_commit` functions then. What it raises is raised here.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
 
@@ -201,7 +191,7 @@ class Database:
             except RuntimeError:
                 log.warning("the event loop ended before its write was answered")
 
-        self._put(_Task(job, done))
+        self._put(_Task(job, done, before))
         return cast(T, await future)
 
     def close(self) -> None:
@@ -253,7 +243,10 @@ class Database:
             if ending:
                 return
 
-    def _commit(self, batch: list[_Task]) -> None:
+    def _commit(self, tasks: list[_Task]) -> None:
+        batch = self._ahead(tasks)
+        if not batch:
+            return
         for attempt in range(_RETRIES):
             try:
                 after = self._transact(batch)
@@ -271,6 +264,27 @@ class Database:
                 except Exception:
                     log.exception("a wake-up after the commit failed")
             return
+
+    def _ahead(self, tasks: list[_Task]) -> list[_Task]:
+        """Do what is to be done before the transaction; the tasks that go on."""
+        ahead = False
+        for task in tasks:
+            if task.before is None:
+                continue
+            try:
+                task.before()
+                ahead = True
+            except Exception as problem:
+                task.error = problem
+        batch = [task for task in tasks if task.error is None]
+        if ahead:
+            try:
+                for flush in self.before_commit:
+                    flush()
+            except OSError as problem:
+                self._fail(batch, problem)
+                return []
+        return batch
 
     def _fail(self, batch: list[_Task], problem: Exception) -> None:
         log.error("a commit of %d jobs failed: %s", len(batch), problem)
@@ -349,26 +363,3 @@ class Database:
             yield
         finally:
             fcntl.flock(self._lock, fcntl.LOCK_UN)
-
-
-def _sqlite_engine(engine: sa.Engine, begin: str) -> None:
-    def on_connect(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        for pragma in (
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "busy_timeout=30000",
-            "foreign_keys=ON",
-            "cache_size=-16000",
-            "temp_store=MEMORY",
-            "secure_delete=ON",
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    def on_begin(conn: sa.Connection) -> None:
-        conn.exec_driver_sql(begin)
-
-    sa.event.listen(engine, "connect", on_connect)
-    sa.event.listen(engine, "begin", on_begin)

@@ -169,11 +169,20 @@ class Delivery:
         quarantined: bool = False,
         released: Submission | None = None,
     ) -> Outcome:
+        ready = examined
+
+        def append() -> (
+            None
+        ):  # before the transaction, so that its lock is not held while the disk takes the bytes
+            nonlocal ready
+            ready = replace(examined, prepared=blobs.appended(self.store.segments, examined.prepared))
+
         try:
             outcome = await self.store.database.commit(
                 lambda conn: self._transaction.put(
-                    conn, incoming, planned, examined, filtered, quarantined=quarantined, released=released
-                )
+                    conn, incoming, planned, ready, filtered, quarantined=quarantined, released=released
+                ),
+                before=append,
             )
         except OverQuota as problem:
             raise self._full.note(self.accounts, problem) from problem

@@ -23,6 +23,10 @@ LEASE = "search-index"
 _LEASE_S = 60.0
 _PAUSE_S = 3.0
 """So much is gathered before a step: a segment of many messages costs little more than one of a single message."""
+_CROWDED = 1.5
+"""Times its CPU time a step may take before the machine counts as busy."""
+_LAG_S = 60.0
+"""So long at most the index makes way for other work."""
 _TEND_S = 5.0
 _NICE = 10
 
@@ -38,15 +42,24 @@ class Builder:
         self._held = False
         self._renew = 0.0
         self._tended = -_TEND_S
+        self._used = 0.0
 
     async def run(self) -> None:
         """Work for ever, in a thread that lets delivery go first."""
         loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(1, "search-index", initializer=_yield_to_others) as pool:
             try:
+                behind: float | None = None
                 while True:
+                    begun, used = time.monotonic(), self._used
                     if not await loop.run_in_executor(pool, self.step):
+                        behind = None
                         await asyncio.sleep(_PAUSE_S)
+                        continue
+                    now = time.monotonic()
+                    behind = behind or begun
+                    if now - begun > _CROWDED * (self._used - used) and now - behind < _LAG_S:
+                        await asyncio.sleep(_PAUSE_S)  # others want the cores: let them have them for now
             finally:
                 self._extraction.close()
                 if self._held:
@@ -54,6 +67,13 @@ class Builder:
 
     def step(self) -> bool:
         """One step; True when there is more to do at once, False also while another process holds the lease."""
+        begun = time.thread_time()
+        try:
+            return self._step()
+        finally:
+            self._used += time.thread_time() - begun
+
+    def _step(self) -> bool:
         if not self._leads():
             return False
         if time.monotonic() - self._tended > _TEND_S:

@@ -55,6 +55,16 @@ async def staged(segments: BlobStorage, prepared: Prepared) -> Prepared:
     return replace(prepared, place=await segments.stage(prepared.sealed))
 
 
+def appended(segments: BlobStorage, prepared: Prepared) -> Prepared:
+    """``prepared``, its bytes in a segment already, durable after its `flush`. Writer thread only.
+
+    Raises `StorageUnavailable`.
+    """
+    if prepared.place is not None:
+        return prepared
+    return replace(prepared, place=segments.append(prepared.sealed))
+
+
 _ADD_REFS = Statement(
     sa.update(schema.blob)
     .where(schema.blob.c.name == sa.bindparam("named"))

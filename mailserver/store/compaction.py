@@ -89,10 +89,11 @@ class Compaction:
     def round(self, keep: Callable[[], bool]) -> Report:
         """One round: rewrite, note what is empty, trim. Blocking."""
         report = Report()
+        # Closed first, named after: else what was appended between the two looks would count as nothing.
+        self._closed = {number for number in self._storage.sizes() if self._storage.is_closed(number)}
         with self._database.reading() as conn:
             used = usage(conn, self._storage)
             known = dict(conn.execute(sa.select(schema.emptied.c.segment, schema.emptied.c.at_us)).all())
-        self._closed = {number for number in used if self._storage.is_closed(number)}
         writer = self._storage.sibling()
         try:
             if not self._rewrite(self._chosen(used), writer, keep, report):

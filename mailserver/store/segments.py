@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
+import time
 from collections import OrderedDict
 from pathlib import Path
 
@@ -21,6 +22,7 @@ _MAGIC = b"congvan segment 1\n\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
 _FILL = 4 * 1024 * 1024
 _FULL = 256 * 1024 * 1024
 _OPEN_FILES = 64
+_LONGEST_COMMIT_S = 120.0
 
 
 class Segments:
@@ -37,6 +39,7 @@ class Segments:
         self._end = 0
         self._filled = 0
         self._dirty = False
+        self._full: list[tuple[float, int]] = []
         self._readers: OrderedDict[int, int] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -69,6 +72,8 @@ class Segments:
 
     def flush(self) -> None:
         """Make everything appended durable (before the commit that names it)."""
+        while self._full and time.monotonic() - self._full[0][0] > _LONGEST_COMMIT_S:
+            os.close(self._full.pop(0)[1])
         if not self._dirty:
             return
         self._dirty = False
@@ -169,6 +174,9 @@ class Segments:
         if self._handle >= 0:
             os.ftruncate(self._handle, self._end)
         self._leave()
+        for _, handle in self._full:
+            os.close(handle)
+        self._full.clear()
 
     def _leave(self) -> None:
         if self._handle >= 0:
@@ -179,7 +187,10 @@ class Segments:
         """Start a segment of our own; the exclusive create is what makes its number ours."""
         if self._handle >= 0:
             os.fdatasync(self._handle)
-            self._leave()
+            # Its lock is kept until the transaction that names its last bytes has surely ended: to compaction a
+            # segment without a lock is one of which everything that lives is named.
+            self._full.append((time.monotonic(), self._handle))
+            self._handle, self._number = -1, None
         number = max(self.numbers(), default=0) + 1
         while True:
             try:

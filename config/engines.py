@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""SQLAlchemy's engines for one database: many readers, one writer (DESIGN 4.7)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.pool import QueuePool
+
+
+def engines(url: str) -> tuple[sa.Engine, sa.Engine]:
+    """An engine for reads, each in one snapshot, and one with a single connection for writes."""
+    sqlite = sa.make_url(url).get_backend_name() == "sqlite"
+    if sqlite:
+        options: dict[str, Any] = {
+            "poolclass": QueuePool,
+            "pool_size": 8,
+            "max_overflow": 56,
+            "connect_args": {"check_same_thread": False, "timeout": 30, "cached_statements": 512},
+        }
+    else:
+        options = {"pool_pre_ping": True, "pool_size": 8, "max_overflow": 56}
+    reader = sa.create_engine(url, **options)
+    writer = sa.create_engine(url, **{**options, "pool_size": 1, "max_overflow": 0})
+    if sqlite:
+        _sqlite_engine(reader, "BEGIN")
+        _sqlite_engine(writer, "BEGIN IMMEDIATE")
+    else:
+        reader = reader.execution_options(isolation_level="REPEATABLE READ")
+    return reader, writer
+
+
+def _sqlite_engine(engine: sa.Engine, begin: str) -> None:
+    def on_connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "busy_timeout=30000",
+            "foreign_keys=ON",
+            "cache_size=-16000",
+            "temp_store=MEMORY",
+            "secure_delete=ON",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    def on_begin(conn: sa.Connection) -> None:
+        conn.exec_driver_sql(begin)
+
+    sa.event.listen(engine, "connect", on_connect)
+    sa.event.listen(engine, "begin", on_begin)
