@@ -7,20 +7,14 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-import sqlalchemy as sa
-
 from config.refusal import Refused
-from exchange.documents import marks, records
-from exchange.documents.model import Document
-from exchange.documents.schema import document as document_table
-from exchange.documents.void import void
+from exchange.documents import compromised as stopping
+from exchange.documents import marks
 from exchange.exchange import Exchange
 from exchange.signing.key_client import Keys
 from exchange.signing.protocol import Use
 from mailserver.accounts import Account
 from policy.ledger.entries import record
-
-_PENDING = ("drafted", "approved", "signed", "numbered", "sealed")
 
 
 def acts(exchange: Exchange) -> dict[str, Callable[..., Any]]:
@@ -40,7 +34,7 @@ def acts(exchange: Exchange) -> dict[str, Callable[..., Any]]:
         made = _issue(exchange, keys, agency, person, approval, which, by)
         for serial in made["replaced"]:
             _noted(exchange, exchange.signer.revoke(int(serial, 16), "keyCompromise", by))
-        return made | _pending(exchange, agency, person)
+        return made | stopping.stop(exchange, agency, person.lower(), by)
 
     def put_by(agency: str, officers: list[dict[str, Any]], threshold: int, by: str) -> dict[str, Any]:
         """``agency key put-by``."""
@@ -111,43 +105,6 @@ def _issue(
         told = {"person": who.address}
     _noted(exchange, use)
     return told | {"approval": mode, "replaced": [f"{one:x}" for one in old]}
-
-
-def _pending(exchange: Exchange, agency: str, person: str) -> dict[str, Any]:
-    """Documents not sent yet that hang on the key: numbered ones become void, the others are named."""
-    home = exchange.agency(agency) if agency else None
-    query = sa.select(document_table).where(
-        document_table.c.direction == "outgoing", document_table.c.state.in_(_PENDING)
-    )
-    if home is not None:
-        query = query.where(document_table.c.agency == home.number)
-    with exchange.database.reading() as conn:
-        found = [records.read(exchange.seal, row) for row in conn.execute(query)]
-    mine = [one for one in found if home is not None or one.fields.signer == person.lower()]
-    voided = []
-    for one in mine:
-        if one.state in ("numbered", "sealed") and _void(exchange, one):
-            voided.append(one.id)
-    return {
-        "voided": voided,
-        "again": [one.id for one in mine if one.id not in voided and one.state == "signed"],
-    }
-
-
-def _void(exchange: Exchange, document: Document) -> bool:
-    agency = exchange.agency_numbered(document.ref.agency)
-    try:
-        clerk = exchange.person(document.fields.clerk, agency, "clerk")
-        void(
-            exchange,
-            document.ref,
-            clerk,
-            "Khóa ký bị lộ trước khi phát hành.",
-            "A signing key was compromised before the document was sent.",
-        )
-    except Refused:
-        return False
-    return True
 
 
 def _account(exchange: Exchange, address: str) -> Account:

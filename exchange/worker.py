@@ -91,6 +91,11 @@ def acts(exchange: Exchange) -> dict[str, Callable[..., Any]]:
         """``document issue``: see `walk.issue_from_pdf`."""
         return walk.issue_from_pdf(exchange, pdf, **declared)
 
+    def seal(document: str, agency: str, clerk: str) -> dict[str, Any]:
+        """``document seal``: the seal of a jointly issuing agency, see `walk.seal`."""
+        who = exchange.person(clerk, exchange.agency(agency), "clerk")
+        return walk.seal(exchange, finding.find(exchange, document).ref, who)
+
     def accept(document: str, agency: str, clerk: str, reason: str = "") -> dict[str, Any]:
         """``document accept``."""
         home = exchange.agency(agency)
@@ -143,6 +148,7 @@ def acts(exchange: Exchange) -> dict[str, Callable[..., Any]]:
         **key_acts.acts(exchange),
         "document.archive": archived,
         "document.issue": issue,
+        "document.seal": seal,
         "document.accept": accept,
         "document.refuse": refuse,
         "document.status": status,

@@ -275,6 +275,8 @@ class DocumentFacts:
     "Completeness, integrity and authenticity were checked and the result recorded."
     is_copy: bool = False
     "A copy this body made from paper (SY, TrS, SL)."
+    joint_codes: tuple[str, ...] = ()
+    "Bodies that issue it together with this one (liên tịch): a person of each signed before its seal."
     seal_code: str | None = None
     "Code of the body whose seal (key) is to be used."
 

@@ -24,6 +24,7 @@ Act: TypeAlias = Literal[
     "mailbox.share",
     "document.draft",
     "document.review",
+    "document.initial",
     "document.approve",
     "document.sign",
     "document.number",
@@ -56,6 +57,10 @@ _TABLE: dict[str, dict[str, tuple[str, ...]]] = {
         "same-agency": ("civil-servant", "clerk", "leader", "system"),
     },
     "document.review": {"own": ("civil-servant", "leader"), "same-agency": ("leader",)},
+    "document.initial": {
+        "own": ("civil-servant", "clerk", "leader"),
+        "same-agency": ("civil-servant", "clerk", "leader"),
+    },
     "document.approve": {"own": ("leader",), "same-agency": ("leader",)},
     "document.sign": {"own": ("leader",), "same-agency": ("leader",)},
     "document.number": {"same-agency": ("clerk",)},

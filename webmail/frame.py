@@ -80,3 +80,9 @@ def is_open(view: Callable[..., Any] | None) -> bool:
 def page(template: str, *, place: str = "", status: int = 200, **values: Any) -> Response:
     """Render a page; ``place`` (``mail.inbox``) is where the navigation shows the person to be."""
     return make_response(render_template(template, place=place, **values), status)
+
+
+def passkey_host() -> str:
+    """Where passkeys work: the address of the pages on their own host."""
+    settings = parts().settings
+    return f"https://{settings.passkey_host}:{settings.listen.web.rpartition(':')[2]}"

@@ -64,7 +64,30 @@ def _issue(acts: Any) -> None:
     one.add_argument("--subject", metavar="TEXT", required=True)
     one.add_argument("--signer", metavar="ADDRESS", required=True, help="who approved and signs it")
     one.add_argument("--clerk", metavar="ADDRESS", required=True, help="who numbers and seals it")
+    one.add_argument(
+        "--initial", metavar="ADDRESS", action="append", default=[], help="who initials it first (ký nháy)"
+    )
+    one.add_argument(
+        "--co-signer",
+        metavar="ADDRESS",
+        action="append",
+        default=[],
+        help="who signs after the signer; one of another agency makes it a joint document, which that agency seals",
+    )
+    one.add_argument(
+        "--attachment",
+        metavar="PDF",
+        type=Path,
+        action="append",
+        default=[],
+        help="an attachment in a file of its own (phụ lục)",
+    )
     one.set_defaults(run=issue)
+    one = acts.add_parser("seal", help="seal a joint document for an agency that issues it with another")
+    one.add_argument("id", metavar="ID", help="internal id, edXML DocumentId, or number/notation")
+    one.add_argument("--agency", metavar="CODE", required=True, help="the jointly issuing agency")
+    one.add_argument("--clerk", metavar="ADDRESS", required=True, help="its clerk")
+    one.set_defaults(run=seal)
 
 
 def issue(args: argparse.Namespace) -> int:
@@ -83,12 +106,37 @@ def issue(args: argparse.Namespace) -> int:
             "subject": args.subject,
             "signer": args.signer,
             "clerk": args.clerk,
+            "initials": args.initial,
+            "co_signers": args.co_signer,
+            "annexes": [(one.name, _read(one)) for one in args.attachment],
         },
         seconds=_SECONDS,
     )
-    to = ", ".join(one["agency"] for one in told["recipients"])
-    emit(args, told, f"{told['number']} ({told['id']}): đã phát hành, gửi {to} · issued, sent to {to}")
+    _say(args, told)
     return 0
+
+
+def seal(args: argparse.Namespace) -> int:
+    """The seal of a jointly issuing agency; with the last one the document is sent."""
+    told = call(
+        find_settings(args),
+        "document.seal",
+        {"document": args.id, "agency": args.agency, "clerk": args.clerk},
+        seconds=_SECONDS,
+    )
+    _say(args, told)
+    return 0
+
+
+def _say(args: argparse.Namespace, told: dict[str, Any]) -> None:
+    """Where an issued document stands now."""
+    to = ", ".join(one["agency"] for one in told["recipients"])
+    if told["state"] == "sent":
+        words = f"đã phát hành, gửi {to} · issued, sent to {to}"
+    else:
+        vi, en = NAMES[told["state"]]
+        words = f"{vi} · {en}"
+    emit(args, told, f"{told['number']} ({told['id']}): {words}")
 
 
 def answer(args: argparse.Namespace) -> int:

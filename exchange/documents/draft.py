@@ -5,17 +5,19 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
 from config.refusal import Refused
-from exchange.documents import facts, files, first_page, records
+from exchange.documents import annexes as annexing
+from exchange.documents import facts, files, first_page, records, turns
 from exchange.documents.kinds import Kind, kind_named, nfc, notation, plain_name
 from exchange.documents.model import DocumentRef, Fields
 from exchange.documents.work import Work
 from exchange.exchange import Exchange
 from exchange.signing.pdf.draft import open_draft
+from exchange.signing.pdf.layout import MOST_SIGNERS, too_many_signers
 from mailserver.accounts import Account, Agency
 
 SUBJECT_LENGTH = 500
@@ -39,6 +41,12 @@ class DraftRequest:
     file_name: str = "van-ban.pdf"
     priority: int = 0
     secrecy: str = ""
+    initials: tuple[str, ...] = ()
+    "Addresses of those who initial it (ký nháy), in their order."
+    co_signers: tuple[str, ...] = ()
+    "Addresses of those who sign after ``signer``; one of another agency makes it a joint document."
+    annexes: tuple[tuple[str, bytes], ...] = field(default=(), repr=False)
+    "Attachments in files of their own (phụ lục): name and PDF."
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,8 @@ class Checked:
     signer: Account
     drafter: Account
     pages: int
+    initials: tuple[Account, ...] = ()
+    co_signers: tuple[Account, ...] = ()
 
 
 def create(exchange: Exchange, request: DraftRequest, pdf: bytes) -> Work:
@@ -60,6 +70,7 @@ def create(exchange: Exchange, request: DraftRequest, pdf: bytes) -> Work:
     fields = _fields(request, checked)
     key, wrapped = exchange.new_document_key(checked.agency.code)
     written = exchange.files.write(checked.agency.number, key, fields.file_name, files.PDF, pdf)
+    annexes = annexing.write(exchange, checked.agency, key, request.annexes, fields.file_name)
     new = records.NewDocument(
         checked.agency.number,
         "outgoing",
@@ -73,7 +84,10 @@ def create(exchange: Exchange, request: DraftRequest, pdf: bytes) -> Work:
     def job(conn: sa.Connection) -> DocumentRef:
         ref = records.create(conn, exchange.seal, new, fields)
         records.add_recipients(conn, ref, fields.to_codes)
+        turns.plan(conn, ref, fields)
         files.add(conn, exchange.seal, ref, "draft", written)
+        for annex in annexes:
+            files.add(conn, exchange.seal, ref, "annex", annex)
         detail = {"by": checked.drafter.address, "sha256": written.sha256, "agency": checked.agency.code}
         records.add_event(
             conn, exchange.seal, ref, "document.drafted", ref.subject, detail, partner=checked.agency.code
@@ -96,15 +110,18 @@ def check(exchange: Exchange, request: DraftRequest, pdf: bytes) -> Checked:
     signer = exchange.person(request.signer, agency, "leader")
     drafter = exchange.person(request.drafter, agency, "clerk", "civil-servant", "leader")
     pages, text = _look(pdf)
+    initials, co_signers = _others(exchange, agency, request)
+    for name, annex in request.annexes:
+        annexing.look(name, annex)
     room = exchange.settings.mail.max_message_bytes
-    if len(pdf) * _GROWTH + _ROOM > room:
+    if (len(pdf) + sum(len(annex) for _, annex in request.annexes)) * _GROWTH + _ROOM > room:
         largest = int((room - _ROOM) / _GROWTH / 1_000_000)
         raise Refused(
             "document-too-large",
-            f"Tệp PDF lớn hơn {largest} MB nên gói tin vượt giới hạn thư. Giảm dung lượng ảnh rồi thử lại.",
-            f"The PDF is larger than {largest} MB, so its packet would exceed the mail limit. Reduce its images.",
+            f"Các tệp PDF lớn hơn {largest} MB nên gói tin vượt giới hạn thư. Giảm dung lượng ảnh rồi thử lại.",
+            f"The PDFs are larger than {largest} MB, so the packet would exceed the mail limit. Reduce images.",
         )
-    checked = Checked(agency, to, kind, shown, signer, drafter, pages)
+    checked = Checked(agency, to, kind, shown, signer, drafter, pages, initials, co_signers)
     facts.ask(
         exchange,
         facts.of_draft(
@@ -139,11 +156,48 @@ def _fields(request: DraftRequest, checked: Checked) -> Fields:
         signer_name=checked.signer.name,
         signer_title=checked.signer.title,
         drafter=checked.drafter.address,
+        initials=tuple(one.address for one in checked.initials),
+        co_signers=tuple(one.address for one in checked.co_signers),
+        co_codes=tuple(one.agency_code or "" for one in checked.co_signers),
         file_name=name,
         pages=checked.pages,
         public_code=secrets.token_urlsafe(15),
         key_code=checked.agency.code,
     )
+
+
+def _others(
+    exchange: Exchange, agency: Agency, request: DraftRequest
+) -> tuple[tuple[Account, ...], tuple[Account, ...]]:
+    """Who initials and who signs besides the signer. Raises `Refused` for one named twice or without a key."""
+    named = [one.strip().lower() for one in (*request.initials, request.signer, *request.co_signers)]
+    if len(set(named)) != len(named):
+        raise Refused(
+            "signer-twice",
+            "Mỗi người chỉ ký một lần: có người được nêu hai lần (ký nháy, ký, đồng ký).",
+            "Everybody signs once: somebody is named twice (initials, signer, co-signers).",
+        )
+    if max(len(request.initials), 1 + len(request.co_signers)) > MOST_SIGNERS:
+        raise too_many_signers()
+    initials = tuple(
+        exchange.person(one.strip(), agency, "civil-servant", "clerk", "leader") for one in request.initials
+    )
+    co_signers = []
+    for address in request.co_signers:
+        found = exchange.accounts.by_address(address.strip())
+        home = exchange.agency(found.agency_code) if found is not None and found.agency_code else agency
+        if home.closed_us is not None:
+            raise _closed(home)
+        co_signers.append(exchange.person(address.strip(), home, "leader"))
+    for one in (*initials, *co_signers):
+        if exchange.trust.certificate_of_person(one.address) is None:
+            raise Refused(
+                "no-certificate",
+                f"{one.name} chưa có chứng thư ký số.",
+                f"{one.name} has no signing certificate.",
+                rule="R-SIG-22",
+            )
+    return initials, tuple(co_signers)
 
 
 def _subject(subject: str) -> None:

@@ -149,6 +149,7 @@ def of_issue(
         packet=packet_facts(packet) if packet is not None else None,
         attachments=attachment_facts(packet) if packet is not None else (),
         text=issuing.text[: told.TEXT_LIMIT],
+        joint_codes=fields.joint_codes,
         seal_code=agency.code,
     )
 
@@ -211,6 +212,7 @@ def of_arrival(receiving: Receiving, moment: Moment = "receive") -> DocumentFact
         attachments=attachment_facts(document) if document else (),
         text=receiving.text[: told.TEXT_LIMIT],
         own_codes=own,
+        joint_codes=_joint(receiving.verdicts or (), packet.sender.organ_id),
         already_registered=receiving.already,
         same_number_registered=receiving.same_number,
         refusal_reason=receiving.reason or None,
@@ -245,6 +247,21 @@ def facts_of_edxml(data: bytes, moment: Moment) -> DocumentFacts:
         }
         return DocumentFacts(**values)
     return found
+
+
+def _joint(verdicts: Sequence[Verdict], own: str) -> tuple[str, ...]:
+    """The other agencies whose seals stand beside the sender's on one file: they issue it jointly.
+
+    Whether a person of each signed too is part of the verdict (`exchange.trust.pdf_judge`).
+    """
+    found: list[str] = []
+    for one in verdicts:
+        codes = [
+            line.organisation_code for line in signature_facts(one.signatures) if line.role == "organisation"
+        ]
+        if own in codes:
+            found += [code for code in codes if code and code != own]
+    return tuple(dict.fromkeys(found))
 
 
 # --- parts

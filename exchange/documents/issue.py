@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """Move: numbered → sealed. Number and date into the PDF, validation data, the organisation's signature.
 
+Attachments in files of their own are sealed with it. Of a document issued jointly this is the first seal
+(numbered → sealing); those of the other agencies follow (`exchange.documents.joint_seal`).
+
 Repeatable for its register row: after a crash the same number is filled in, and the signer seals for that
 row only the file it sealed before (ND30/2020 Art. 17; DESIGN 4.13, 4.16). When the rules of issuing say no to
 the sealed file, the number becomes void with that reason.
@@ -9,14 +12,15 @@ the sealed file, the number becomes void with that reason.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 
 from config.refusal import Refused, Unavailable
-from exchange.documents import facts, files, judged, kinds, marks, records
+from exchange.documents import annexes, facts, files, judged, kinds, marks, records, turns
 from exchange.documents.model import Approval, Document
 from exchange.documents.sign import approved
-from exchange.documents.states import MOVES, move_from
+from exchange.documents.states import MOVES, name_from
 from exchange.documents.void import void
 from exchange.documents.work import Work, content, load
 from exchange.exchange import Exchange
@@ -36,35 +40,23 @@ TEMPLATE = "congvan-seal-1"
 """What the seal puts on the page and locks; the approval names it."""
 
 
-def issue(exchange: Exchange, work: Work, clerk: Account, proof: PasskeyApproval | None = None) -> None:
-    """Seal the numbered document as the clerk approved. Raises `Refused`, `Unavailable`.
+def issue(exchange: Exchange, work: Work, clerk: Account, proofs: Sequence[PasskeyApproval] = ()) -> None:
+    """Seal the numbered document and its attachments as the clerk approved. Raises `Refused`, `Unavailable`.
 
-    ``proof``: the clerk's yes by passkey, recorded with the seal; else the newest recorded approval counts.
-
-    `Unavailable` leaves the document numbered, to be taken up again; a `Refused` by the rules voids it.
+    ``proofs``: the clerk's yes by passkey to each of them, recorded with the seals; else the newest recorded
+    approvals count. `Unavailable` leaves the document numbered, to be taken up again; a `Refused` by the rules
+    voids it.
     """
     document = load(exchange, work.ref)
-    move_from(document.state, "seal")
+    name = name_from(document.state, "seal-first" if document.fields.joint_codes else "seal")
     agency = exchange.agency_numbered(work.ref.agency)
     signed, data = content(exchange, work, "signed")
     judged.refuse_compromised(exchange, data)
     row = row_of(document)
-    if proof is None:
-        with exchange.database.reading() as conn:
-            yes = approved(records.approvals(conn, exchange.seal, work.ref), "seal", signed.sha256)
-    else:
-        said = proof.statement
-        yes = Approval(0, "seal", said.signer, said.document, "passkey", said.at, proof.as_json())
-    approval = SealApproval(
-        proof.statement.id if proof is not None else secrets.token_hex(16),
-        yes.by,
-        signed.sha256,
-        row.name,
-        TEMPLATE,
-        yes.at_us,
-        yes.mode,
-        yes.proof,
-    )
+    with exchange.database.reading() as conn:
+        recorded = records.approvals(conn, exchange.seal, work.ref)
+        turn = next(one for one in turns.listing(conn, document) if one.kind == "seal")
+    approval, yes = approval_for(recorded, proofs, signed.sha256, row.name, TEMPLATE)
     sealed = seal_as_agency(
         _filled(exchange, document, data),
         exchange.signer,
@@ -80,44 +72,76 @@ def issue(exchange: Exchange, work: Work, clerk: Account, proof: PasskeyApproval
         if problem.code == "rule":  # the rules said no to the sealed file: the number can't be used
             void(exchange, work.ref, clerk, problem.vi, problem.en)
         raise
+    beside, said = [], [yes]
+    for number, annex in enumerate(annexes.listing(exchange, work.ref), 1):
+        its_row = annexes.row_name(row.name, number)
+        approval, one = approval_for(recorded, proofs, annex.sha256, its_row, annexes.TEMPLATE)
+        beside.append(annexes.seal(exchange, work, document, annex, approval))
+        said.append(one)
     written = exchange.files.write(work.ref.agency, work.key, signed.name, files.PDF, sealed.data)
+    stamped = sealed.stamped and all(one.signed.stamped for one in beside)
     detail: dict[str, JSON] = {
         "number": document.fields.number,
         "row": row.name,
         "by": yes.by,
         "sha256": facts.sha256(sealed.data),
         "mode": yes.mode,
-        "stamped": "yes" if sealed.stamped else "no",
+        "stamped": "yes" if stamped else "no",
         "signer_record": sealed.use.record,
     }
+    if beside:
+        detail["annexes"] = [one.written.sha256 for one in beside]
 
     def job(conn: sa.Connection) -> None:
-        records.advance(conn, exchange.seal, work.ref, "seal")
-        if proof is not None:
-            records.add_approval(
-                conn,
-                exchange.seal,
-                work.ref,
-                "seal",
-                yes.by,
-                yes.digest,
-                yes.at_us,
-                mode=yes.mode,
-                proof=yes.proof,
-            )
-        files.add(conn, exchange.seal, work.ref, "issued", written)
+        turns.finish(conn, work.ref, turn)
+        records.advance(conn, exchange.seal, work.ref, name)
+        if proofs:
+            record_proofs(conn, exchange, work, said)
+        files.add(conn, exchange.seal, work.ref, "issued" if name == "seal" else "sealing", written)
+        for one in beside:
+            files.add(conn, exchange.seal, work.ref, "annex-sealed", one.written)
         records.add_event(
             conn,
             exchange.seal,
             work.ref,
-            MOVES["seal"].entry,
+            MOVES[name].entry,
             document.fields.document_id,
             detail,
             partner=document.partner,
-            status="" if sealed.stamped else NOT_STAMPED,
+            status="" if stamped else NOT_STAMPED,
         )
 
     exchange.database.write(job)
+
+
+def approval_for(
+    recorded: list[Approval], proofs: Sequence[PasskeyApproval], digest: str, row: str, template: str
+) -> tuple[SealApproval, Approval]:
+    """The yes to sealing the file with ``digest`` for ``row``, for the signer and as recorded. Raises `Refused`."""
+    fitting = [one for one in proofs if one.statement.document == digest and one.statement.row == row]
+    if fitting:
+        said = fitting[0].statement
+        yes = Approval(0, "seal", said.signer, said.document, "passkey", said.at, fitting[0].as_json())
+        name = said.id
+    else:
+        yes, name = approved(recorded, "seal", digest), secrets.token_hex(16)
+    return SealApproval(name, yes.by, digest, row, template, yes.at_us, yes.mode, yes.proof), yes
+
+
+def record_proofs(conn: sa.Connection, exchange: Exchange, work: Work, said: Sequence[Approval]) -> None:
+    """Keep the passkey's approvals with the seals they allowed."""
+    for yes in said:
+        records.add_approval(
+            conn,
+            exchange.seal,
+            work.ref,
+            "seal",
+            yes.by,
+            yes.digest,
+            yes.at_us,
+            mode=yes.mode,
+            proof=yes.proof,
+        )
 
 
 def row_of(document: Document) -> RowKey:
@@ -136,10 +160,11 @@ def _filled(exchange: Exchange, document: Document, signed: bytes) -> bytes:
     filled = fill(
         signed, number_line(document.fields.number), date_line(document.fields.place, document.dated)
     )
-    trust = exchange.trust
+    trust, fields = exchange.trust, document.fields
+    people = (*fields.initials, fields.signer, *fields.co_signers)
     known = (
-        trust.certificate_of_person(document.fields.signer),
-        trust.signing_certificate_of_agency(document.fields.organ_code),
+        *(trust.certificate_of_person(one) for one in people),
+        *(trust.signing_certificate_of_agency(one) for one in (fields.organ_code, *fields.joint_codes)),
         trust.timestamp_certificate(),
         trust.issuing_certificate(),
     )

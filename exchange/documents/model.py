@@ -70,8 +70,25 @@ class Fields:
     arrival_number: str = ""
     arrived_us: int = 0
     message_id: str = ""
+    initials: tuple[str, ...] = ()
+    "Addresses of those who initial the draft (ký nháy), in their order."
+    co_signers: tuple[str, ...] = ()
+    "Addresses of those who sign after the signer, in their order."
+    co_codes: tuple[str, ...] = ()
+    "The agency of each of them: another than the issuing one issues jointly (liên tịch), and seals."
     places: str = ""
     "Where the clerk put the fields (JSON: field → page, left, bottom, width, height); empty: the usual places."
+
+    @property
+    def people(self) -> frozenset[str]:
+        """Addresses of everybody who drafts, initials, signs or issues it."""
+        named = {self.drafter, self.signer, self.clerk, *self.initials, *self.co_signers}
+        return frozenset(named - {""})
+
+    @property
+    def joint_codes(self) -> tuple[str, ...]:
+        """The agencies that issue it together with ``organ_code``, in the order of their signers."""
+        return tuple(dict.fromkeys(code for code in self.co_codes if code != self.organ_code))
 
     def as_json(self) -> bytes:
         """For sealing."""
@@ -82,7 +99,7 @@ class Fields:
         """The inverse of `as_json`; members of later versions of the program are left out."""
         told: dict[str, Any] = json.loads(data)
         known = {one.name for one in fields(cls)}
-        lists = ("to_codes", "remarks", "verdicts")
+        lists = ("to_codes", "remarks", "verdicts", "initials", "co_signers", "co_codes")
         kept: dict[str, Any] = {
             name: tuple(value) if name in lists else value for name, value in told.items() if name in known
         }
@@ -123,7 +140,9 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A file of a document. ``role``: draft, signed, issued, edxml, packet, attachment, receipt."""
+    """A file of a document. ``role``: draft, prepared (waits for a yes), signing (not all have signed), signed,
+    sealing (not all have sealed), issued, annex, annex-sealed, edxml, packet, attachment, receipt, stamp.
+    """
 
     file: int
     role: str
@@ -163,7 +182,7 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """A recorded yes: ``kind`` is text, content, form or seal; ``digest`` (hex SHA-256) of what was seen."""
+    """A recorded yes: ``kind`` is text, initial, content, form or seal; ``digest`` (hex SHA-256) of what was seen."""
 
     approval: int
     kind: str

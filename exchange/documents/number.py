@@ -13,7 +13,7 @@ from datetime import date
 import sqlalchemy as sa
 
 from config.clock import now_us, to_local, today_local
-from exchange.documents import facts, judged, kinds, records
+from exchange.documents import annexes, facts, judged, kinds, records
 from exchange.documents.model import Document, Fields
 from exchange.documents.states import MOVES, move_from
 from exchange.documents.work import Work, content, load
@@ -37,6 +37,7 @@ def number(exchange: Exchange, work: Work, clerk: Account) -> str:
     require(clerk.role, "document.number", relation(clerk.agency_code, document.partner))
     kind = kinds.kind_named(document.fields.kind)
     signed, data = content(exchange, work, "signed")
+    attached = annexes.listing(exchange, work.ref)
     judged.refuse_compromised(exchange, data)
     _ask_before(exchange, work, document, kind, clerk, data)
 
@@ -69,7 +70,8 @@ def number(exchange: Exchange, work: Work, clerk: Account) -> str:
             number=key.number,
         )
         if exchange.approval_of_seal(fields.organ_code) != "passkey":  # which the clerk is asked for next
-            records.add_approval(conn, exchange.seal, work.ref, "seal", clerk.address, signed.sha256, now)
+            for digest in (signed.sha256, *(one.sha256 for one in attached)):
+                records.add_approval(conn, exchange.seal, work.ref, "seal", clerk.address, digest, now)
         detail: dict[str, JSON] = {"number": fields.number, "row": key.name, "by": clerk.address}
         records.add_event(
             conn,

@@ -35,8 +35,10 @@ class OpenedFile:
 
 def may_open(account: Account, document: Document, agency: Agency) -> bool:
     """Whether ``account`` may open the document: its agency's clerk and leaders, and who is named in it."""
-    named = {document.fields.drafter, document.fields.signer, document.fields.clerk}
-    related = relation(account.agency_code, agency.code, own=account.address in named)
+    fields = document.fields
+    codes = (agency.code, *fields.joint_codes)
+    home = account.agency_code if account.agency_code in codes else agency.code
+    related = relation(account.agency_code, home, own=account.address in fields.people)
     return may(account.role, "document.read", related)
 
 

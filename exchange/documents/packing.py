@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cryptography import x509
@@ -21,6 +22,10 @@ from exchange.sealing import xml_signature
 from exchange.sealing.packet import Built, Sender, build_packet
 from mailserver.accounts import Agency
 
+_ROMAN = (
+    *("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X"),
+    *("XI", "XII", "XIII", "XIV", "XV", "XVI", "XVII", "XVIII", "XIX", "XX"),
+)
 ADMINISTRATIVE = "2"
 """DocumentType/Type of an administrative document (edxml.md 4.2)."""
 
@@ -39,14 +44,22 @@ def organ(agency: Agency) -> Organ:
     return Organ(organ_id=agency.code, name=agency.name, in_charge=agency.name, email=agency.registry_address)
 
 
-def document_packet(exchange: Exchange, document: Document, issued: bytes) -> DocumentPacket:
-    """What the packet of an issued document says. Raises `Refused` when it may not be sent so."""
+def document_packet(
+    exchange: Exchange,
+    document: Document,
+    issued: bytes,
+    annexes: Sequence[tuple[str, bytes]] = (),
+) -> DocumentPacket:
+    """What the packet of an issued document says; ``annexes``: its attachments (name, sealed PDF) in order.
+
+    Raises `Refused` when it may not be sent so.
+    """
     fields = document.fields
     if document.dated is None or document.serial is None:
         raise Refused("no-number", "Văn bản chưa được cấp số.", "The document has no number yet.")
     sender = exchange.agency(fields.organ_code)
     receivers = [exchange.agency(code) for code in fields.to_codes]
-    reference, attachment = pack(fields.file_name, issued)
+    carried = [pack(name, data) for name, data in ((fields.file_name, issued), *annexes)]
     packet = DocumentPacket(
         sender=organ(sender),
         to=tuple(organ(one) for one in receivers),
@@ -70,11 +83,19 @@ def document_packet(exchange: Exchange, document: Document, issued: bytes) -> Do
         document_id=fields.document_id,
         traces=(Trace(sender.code, write_moment(now_us())),),
         business=Business(paper="0"),
-        references=(reference,),
-        attachments=(attachment,),
+        appendixes=_appendixes([name for name, _ in annexes]),
+        references=tuple(one for one, _ in carried),
+        attachments=tuple(one for _, one in carried),
     )
     must_be_sendable(packet)
     return packet
+
+
+def _appendixes(names: Sequence[str]) -> tuple[str, ...]:
+    """OtherInfo/Appendixes: one is “Phụ lục”, several have Roman numerals (ND30/2020 App. I, III.1.a)."""
+    if len(names) == 1:
+        return (f"Phụ lục: {names[0]}"[:250],)
+    return tuple(f"Phụ lục {_ROMAN[number]}: {name}"[:250] for number, name in enumerate(names))
 
 
 def must_be_sendable(packet: Packet) -> None:

@@ -14,7 +14,16 @@ from exchange.documents.model import Document, DocumentRef
 from exchange.documents.states import wrong_state
 from exchange.documents.work import load
 from exchange.exchange import Exchange
-from exchange.signing.pdf.layout import ORGANISATION, PERSON, Box, Layout, places_text, read_places, seal_box
+from exchange.signing.pdf.layout import (
+    ORGANISATION,
+    PERSON,
+    Box,
+    Layout,
+    nth,
+    places_text,
+    read_places,
+    seal_box,
+)
 from exchange.signing.pdf.prepare import places
 from mailserver.accounts import Account
 from policy.rights import may, relation
@@ -22,12 +31,17 @@ from policy.rights import may, relation
 
 def layout_of(exchange: Exchange, document: Document, draft: bytes) -> Layout:
     """The places on this draft: the usual ones, as far as nobody moved them; the seal in its real size."""
+    fields = document.fields
     usual, sizes = places(draft)
-    moved = read_places(document.fields.places, len(sizes))
-    person = moved.get(PERSON, usual.person)
-    home = exchange.agency_numbered(document.ref.agency)
-    seal = seal_box(person, marks.diameter(exchange, home))
-    return dataclasses.replace(usual, organisation=seal).moved({ORGANISATION: seal, **moved})
+    joint = fields.joint_codes
+    usual = usual.joint(1 + len(fields.co_signers), 1 + len(joint), len(fields.initials))
+    moved = read_places(fields.places, len(sizes))
+    people = [moved.get(nth(PERSON, place), box) for place, box in enumerate((usual.person, *usual.people))]
+    seals = {}
+    for place, code in enumerate((fields.organ_code, *joint)):
+        beside = people[0 if place == 0 else 1 + fields.co_codes.index(code)]
+        seals[nth(ORGANISATION, place)] = seal_box(beside, marks.diameter(exchange, exchange.agency(code)))
+    return usual.moved({**seals, **moved})
 
 
 def may_place(document: Document, person: Account) -> bool:

@@ -102,6 +102,20 @@ document_event = sa.Table(
     sa.Index("event_of_kind", "agency", "document", "kind"),
 )
 
+document_turn = sa.Table(
+    "document_turn",
+    metadata,
+    _key("agency"),
+    _key("document"),
+    _key("turn"),
+    sa.Column("kind", sa.String(10), nullable=False, comment="initial, sign or seal"),
+    sa.Column("code", sa.String(50), nullable=False, comment="the agency whose person or seal it is"),
+    sa.Column("state", sa.String(10), nullable=False, comment="waiting or done"),
+    sa.Column("at_us", sa.BigInteger, nullable=False),
+    sa.Index("turn_of_agency", "code", "state", "kind"),
+)
+"""Who initials, signs and seals an outgoing document, in this order; the persons stand in its sealed fields."""
+
 packet_seen = sa.Table(
     "packet_seen",
     metadata,

@@ -7,7 +7,7 @@ import secrets
 
 from config.clock import now_us
 from config.refusal import Refused
-from exchange.documents import files, issue
+from exchange.documents import annexes, files, issue, joint_seal
 from exchange.documents.model import DocumentRef
 from exchange.documents.states import wrong_state
 from exchange.documents.work import load
@@ -17,24 +17,44 @@ from mailserver.accounts import Account
 from policy.rights import relation, require
 
 
-def statement(exchange: Exchange, ref: DocumentRef, clerk: Account) -> Statement:
-    """What ``clerk`` is asked to say yes to for a numbered document. Raises `Refused`."""
+def statements(exchange: Exchange, ref: DocumentRef, clerk: Account) -> list[Statement]:
+    """What ``clerk`` is asked to say yes to: the document, each attachment. Raises `Refused`.
+
+    The issuing agency's clerk for a numbered document, that of a jointly issuing agency at its turn.
+    """
     document = load(exchange, ref)
+    row = issue.row_of(document).name
+    if document.state == "sealing":
+        joint_seal.waiting_turn(exchange, document, clerk)
+        with exchange.database.reading() as conn:
+            before = files.newest(conn, exchange.seal, ref, "sealing")
+        return [_statement(clerk, before.sha256, row, issue.TEMPLATE)]
     require(clerk.role, "document.issue", relation(clerk.agency_code, document.partner))
     if document.state != "numbered":
         raise wrong_state(document.state)
     with exchange.database.reading() as conn:
         signed = files.newest(conn, exchange.seal, ref, "signed")
+    attached = enumerate(annexes.listing(exchange, ref), 1)
+    return [
+        _statement(clerk, signed.sha256, row, issue.TEMPLATE),
+        *(
+            _statement(clerk, one.sha256, annexes.row_name(row, number), annexes.TEMPLATE)
+            for number, one in attached
+        ),
+    ]
+
+
+def _statement(clerk: Account, digest: str, row: str, template: str) -> Statement:
     return Statement.read(
         {
             "purpose": "seal",
             "signer": clerk.address,
-            "document": signed.sha256,
+            "document": digest,
             "shown": NOTHING_SHOWN,
             "at": now_us(),
             "id": secrets.token_hex(16),
-            "row": issue.row_of(document).name,
-            "template": issue.TEMPLATE,
+            "row": row,
+            "template": template,
         }
     )
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from config.clock import now_us, to_local
 from config.database import after_commit
 from config.refusal import Refused
-from exchange.documents import carrying, facts, files, judged, kinds, records
+from exchange.documents import annexes, carrying, facts, files, judged, kinds, records
 from exchange.documents import number as numbering
 from exchange.documents.issue import row_of
 from exchange.documents.model import Document
@@ -40,7 +40,9 @@ def send(exchange: Exchange, work: Work, clerk: Account) -> str:
     _, issued = content(exchange, work, "issued")
     sender = exchange.agency(document.fields.organ_code)
     receivers = [exchange.agency(code) for code in document.fields.to_codes]
-    packet = document_packet(exchange, document, issued)
+    sealed = annexes.listing(exchange, work.ref, "annex-sealed")
+    attached = [(one.name, exchange.files.read(work.key, one)) for one in sealed]
+    packet = document_packet(exchange, document, issued, attached)
     _judge(exchange, document, clerk, issued, packet)
     packed = seal_packet(exchange, packet, sender, receivers, name="document.edxml")
     key, agency = work.key, work.ref.agency

@@ -15,8 +15,11 @@ from config.refusal import Refused
 State: TypeAlias = Literal[
     "drafted",
     "approved",
+    "signing",
+    "returned",
     "signed",
     "numbered",
+    "sealing",
     "sealed",
     "sent",
     "void",
@@ -29,8 +32,11 @@ State: TypeAlias = Literal[
 NAMES: dict[str, tuple[str, str]] = {
     "drafted": ("Dự thảo", "draft"),
     "approved": ("Đã duyệt", "approved"),
+    "signing": ("Đang ký", "being signed"),
+    "returned": ("Bị trả lại", "returned"),
     "signed": ("Đã ký", "signed"),
     "numbered": ("Đã cấp số", "numbered"),
+    "sealing": ("Chờ cơ quan liên tịch ký", "waits for the joint seals"),
     "sealed": ("Đã ký số cơ quan", "sealed"),
     "sent": ("Đã phát hành", "sent"),
     "void": ("Đã hủy số", "void"),
@@ -53,11 +59,26 @@ class Move:
 
 MOVES: dict[str, Move] = {
     "approve": Move("drafted", "approved", "document.approved"),
+    "initial": Move("drafted", "signing", "document.initialled"),
+    "initial-approved": Move("approved", "signing", "document.initialled"),
+    "initial-next": Move("signing", "signing", "document.initialled"),
     "sign": Move("approved", "signed", "document.person-signed"),
+    "sign-first": Move("approved", "signing", "document.person-signed"),
+    "sign-next": Move("signing", "signing", "document.person-signed"),
+    "sign-last": Move("signing", "signed", "document.person-signed"),
+    "return-drafted": Move("drafted", "returned", "document.returned"),
+    "return-approved": Move("approved", "returned", "document.returned"),
+    "return-signing": Move("signing", "returned", "document.returned"),
+    "return-signed": Move("signed", "returned", "document.returned"),
+    "submit-again": Move("returned", "drafted", "document.drafted"),
     "number": Move("signed", "numbered", "document.numbered"),
     "seal": Move("numbered", "sealed", "document.sealed"),
+    "seal-first": Move("numbered", "sealing", "document.sealed"),
+    "seal-next": Move("sealing", "sealing", "document.sealed"),
+    "seal-last": Move("sealing", "sealed", "document.sealed"),
     "send": Move("sealed", "sent", "document.sent"),
     "void-numbered": Move("numbered", "void", "document.void"),
+    "void-sealing": Move("sealing", "void", "document.void"),
     "void-sealed": Move("sealed", "void", "document.void"),
     "accept": Move("arrived", "registered", "document.registered"),
     "accept-held": Move("held", "registered", "document.registered"),
@@ -79,6 +100,12 @@ def move_from(state: str, *names: str) -> Move:
         if MOVES[name].before == state:
             return MOVES[name]
     raise wrong_state(state)
+
+
+def name_from(state: str, *names: str) -> str:
+    """The name of that move. Raises `Refused` (``wrong-state``)."""
+    move = move_from(state, *names)
+    return next(name for name in names if MOVES[name] is move)
 
 
 def wrong_state(state: str) -> Refused:

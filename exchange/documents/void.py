@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""Move: numbered or sealed → void. A number that can't be finished stays in the register with its reason
+"""Move: numbered, sealing or sealed → void. A number that can't be finished stays in the register with its reason
 and is never used again (R-NUM-13; DESIGN 4.16)."""
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def void(exchange: Exchange, ref: DocumentRef, clerk: Account, reason: str, reas
     """Void the number of a document that was not sent. Raises `Refused` without a reason, or after sending."""
     document = load(exchange, ref)
     require(clerk.role, "document.number", relation(clerk.agency_code, document.partner))
-    move = move_from(document.state, "void-numbered", "void-sealed")
+    move = move_from(document.state, "void-numbered", "void-sealing", "void-sealed")
     if document.year is None or document.sequence is None or document.serial is None or not document.dated:
         raise Refused("no-number", "Văn bản chưa được cấp số.", "The document has no number yet.")
     key = RowKey(ref.agency, "outgoing", document.year, document.sequence, document.serial)

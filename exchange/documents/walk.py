@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,7 +18,8 @@ import sqlalchemy as sa
 
 from config.clock import now_us
 from config.refusal import Refused, Unavailable
-from exchange.documents import draft, records, sealing_by_passkey
+from exchange.documents import annexes as attached
+from exchange.documents import draft, joint_seal, records, sealing_by_passkey
 from exchange.documents.approve import approve
 from exchange.documents.issue import issue
 from exchange.documents.model import Document, DocumentRef
@@ -52,10 +53,14 @@ def issue_from_pdf(
     file_name: str = "van-ban.pdf",
     priority: int = 0,
     secrecy: str = "",
+    initials: Sequence[str] = (),
+    co_signers: Sequence[str] = (),
+    annexes: Sequence[tuple[str, bytes]] = (),
 ) -> dict[str, Any]:
-    """The clerk issues a PDF that the named signer approved (file approval), all the way to “sent”.
+    """The clerk issues a PDF that the named signers approved (file approval), all the way to “sent”.
 
-    Gives the object of ``document issue --json`` (DESIGN §5). Raises `Refused` (nothing numbered, or the
+    One issued jointly (a co-signer of another agency) goes to “sealing” and is sent with the last agency's
+    seal (`seal`). ``annexes``: attachments, name and PDF. Gives the object of ``document issue --json`` (DESIGN §5). Raises `Refused` (nothing numbered, or the
     number void with the reason) and `Unavailable` (what is numbered is taken up again by the worker).
     """
     home = exchange.agency(agency)
@@ -73,20 +78,26 @@ def issue_from_pdf(
         file_name=file_name,
         priority=priority,
         secrecy=secrecy,
+        initials=tuple(initials),
+        co_signers=tuple(co_signers),
+        annexes=tuple((str(name), bytes(data)) for name, data in annexes),
     )
     work = draft.create(exchange, request, pdf)
     with _alone(work.ref):
-        approve(exchange, work.ref, leader, who)
+        fields = load(exchange, work.ref).fields
+        for address in (*fields.initials, fields.signer, *fields.co_signers):
+            found = exchange.accounts.by_address(address)
+            approve(exchange, work.ref, found or leader, who)
         _walk(exchange, work, who)
     return answer(exchange, work.ref)
 
 
 def go_on(
-    exchange: Exchange, ref: DocumentRef, clerk: Account, proof: Approval | None = None
+    exchange: Exchange, ref: DocumentRef, clerk: Account, proofs: Sequence[Approval] = ()
 ) -> dict[str, Any]:
     """The clerk has an interrupted document finished: a new approval of the seal when it has its number.
 
-    ``proof``: that approval by passkey. Raises `Refused` (``seal-approval-needed``) where it is missing.
+    ``proofs``: that approval by passkey, for the document and each attachment. Raises `Refused` (``seal-approval-needed``) where it is missing.
     """
     document = load(exchange, ref)
     require(clerk.role, "document.issue", relation(clerk.agency_code, document.partner))
@@ -94,7 +105,26 @@ def go_on(
         work = take_up(exchange, ref, clerk.address)
         if document.state == "numbered" and not _by_passkey(exchange, document):
             _approve_again(exchange, work, clerk)
-        _walk(exchange, work, clerk, proof)
+        _walk(exchange, work, clerk, proofs)
+    return answer(exchange, ref)
+
+
+def seal(
+    exchange: Exchange, ref: DocumentRef, clerk: Account, proofs: Sequence[Approval] = ()
+) -> dict[str, Any]:
+    """The clerk of a jointly issuing agency seals; with the last seal the document is sent.
+
+    Sending completes what the issuing agency's clerk began. Raises `Refused`, `Unavailable`.
+    """
+    document = load(exchange, ref)
+    turn = joint_seal.waiting_turn(exchange, document, clerk)
+    if not proofs and exchange.approval_of_seal(turn.code) == "passkey":
+        raise sealing_by_passkey.approval_needed()
+    with _alone(ref):
+        work = take_up(exchange, ref, clerk.address)
+        if joint_seal.seal_jointly(exchange, work, clerk, proofs):
+            home = exchange.agency_numbered(ref.agency)
+            send(exchange, work, exchange.person(document.fields.clerk, home, "clerk"))
     return answer(exchange, ref)
 
 
@@ -147,20 +177,24 @@ def answer(exchange: Exchange, ref: DocumentRef) -> dict[str, Any]:
     }
 
 
-def _walk(exchange: Exchange, work: Work, clerk: Account, proof: Approval | None = None) -> None:
-    """From wherever the document stands to “sent”."""
-    state = load(exchange, work.ref).state
-    if state == "approved":
+def _walk(exchange: Exchange, work: Work, clerk: Account, proofs: Sequence[Approval] = ()) -> None:
+    """From wherever the document stands to “sent”, or to where the joint seals are waited for."""
+    document = load(exchange, work.ref)
+    state = document.state
+    if state == "sealing":
+        raise joint_seal.waits_for_seal(exchange, work.ref)
+    if state in ("approved", "signing"):
         sign(exchange, work)
         state = "signed"
     if state == "signed":
         number(exchange, work, clerk)
         state = "numbered"
     if state == "numbered":
-        if proof is None and _by_passkey(exchange, load(exchange, work.ref)):
+        if not proofs and _by_passkey(exchange, load(exchange, work.ref)):
             raise sealing_by_passkey.approval_needed()
-        issue(exchange, work, clerk, proof)
-        state = "sealed"
+        issue(exchange, work, clerk, proofs)
+        if document.fields.joint_codes:
+            return
     send(exchange, work, clerk)
 
 
@@ -171,11 +205,13 @@ def _by_passkey(exchange: Exchange, document: Document) -> bool:
 
 def _approve_again(exchange: Exchange, work: Work, clerk: Account) -> None:
     signed, _ = content(exchange, work, "signed")
-    exchange.database.write(
-        lambda conn: records.add_approval(
-            conn, exchange.seal, work.ref, "seal", clerk.address, signed.sha256, now_us()
-        )
-    )
+    digests = [signed.sha256, *(one.sha256 for one in attached.listing(exchange, work.ref))]
+
+    def job(conn: sa.Connection) -> None:
+        for digest in digests:
+            records.add_approval(conn, exchange.seal, work.ref, "seal", clerk.address, digest, now_us())
+
+    exchange.database.write(job)
 
 
 @contextmanager

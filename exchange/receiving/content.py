@@ -82,7 +82,9 @@ def _result(
             [f"{one.rule_id}: {one.vi}" for one in findings] + [f"{one.rule}: {one.vi}" for one in problems]
         )
     )[:_MOST_REMARKS]
-    official = bool(verdicts) and all(one.official and one.passed for _, one in verdicts)
+    official = any(one.official for _, one in verdicts) and all(
+        one.passed and (one.official or one.attachment) for _, one in verdicts
+    )
 
     def result(state: str, vi: str = "", en: str = "", answer: str = "") -> Checked:
         return Checked(state, vi, en, answer, remarks, files, verdicts, official)

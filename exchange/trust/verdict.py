@@ -79,6 +79,12 @@ class Verdict:
     sub_indication: str = field(default="")
 
     @property
+    def attachment(self) -> bool:
+        """A sound PDF with the organisation's mark alone: an attachment or copy, official beside its document."""
+        roles = {one.role for one in self.signatures if one.role != "timestamp"}
+        return self.passed and self.kind == "pdf" and not self.official and roles == {"organisation"}
+
+    @property
     def passed(self) -> bool:
         """True for TOTAL-PASSED (exit code 0)."""
         return self.verdict == PASSED

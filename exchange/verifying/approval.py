@@ -40,7 +40,8 @@ class Covered:
     digest: str
     signer: Subject
     before: str
-    "SHA-256 (hex) of the file as it was after the signature before this one (a seal: the person-signed file)."
+    """SHA-256 (hex) of the file as it was after the signature before this one (a seal: the person-signed file),
+    or as it was prepared for the first signature."""
 
 
 def write_approval(approval: Approval, certificates: Sequence[x509.Certificate]) -> bytes:
@@ -62,7 +63,7 @@ def covered_by(pdf: bytes) -> list[Covered]:
             numbers = [int(number) for number in one.byte_range]
             certificate = x509.load_der_x509_certificate(one.signer_cert.dump())
             ends = [end for other in signatures if (end := _end(other)) < numbers[2] + numbers[3]]
-            before = hashlib.sha256(pdf[: max(ends)]).hexdigest() if ends else ""
+            before = hashlib.sha256(pdf[: max(ends) if ends else _prepared_end(pdf, numbers[1])]).hexdigest()
             whole = hashlib.sha256(pdf[numbers[0] : numbers[0] + numbers[1]])
             whole.update(pdf[numbers[2] : numbers[2] + numbers[3]])
             found.append(Covered(whole.hexdigest(), subject_of(certificate), before))
@@ -123,6 +124,17 @@ def _allows(approval: Approval, signature: Covered) -> bool:
         return signature.signer.role == "organisation" and said.document == signature.before
     own = said.signer.lower() in signature.signer.addresses
     return own and signature.signer.role == "person" and said.document == signature.digest
+
+
+def _prepared_end(pdf: bytes, place: int) -> int:
+    """Where the revision before the first signature ends, whose value stands at ``place``."""
+    mark = pdf.rfind(b"%%EOF", 0, place)
+    if mark < 0:
+        return 0
+    end = mark + 5
+    while pdf[end : end + 1] in (b"\r", b"\n"):
+        end += 1
+    return end
 
 
 def _end(one: object) -> int:

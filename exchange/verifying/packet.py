@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from cryptography import x509
 
@@ -86,7 +87,8 @@ def _files(packet: Packet, judging: Judging) -> list[Layer]:
             for line in verdict.signatures
             if line.role == "organisation" and line.certificate
         }
-        if verdict.passed and any(_differs(code, packet) for code in codes if code):
+        own = any(not _differs(code, packet) for code in codes if code)  # beside others: issued jointly
+        if verdict.passed and not own and any(codes):
             verdict = Verdict(
                 "pdf",
                 FAILED,
@@ -95,6 +97,8 @@ def _files(packet: Packet, judging: Judging) -> list[Layer]:
                 sub_indication="SEAL_OF_OTHER_AGENCY",
             )
         found.append((content.name, verdict))
+    if any(one.official for _, one in found):
+        found = [(name, replace(one, official=one.official or one.attachment)) for name, one in found]
     return found
 
 

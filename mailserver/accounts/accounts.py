@@ -368,6 +368,12 @@ class Accounts:
             lambda conn: conn.execute(sa.delete(table).where(table.c.token_digest == _token_digest(token)))
         )
 
+    def close_sessions(self, account: Account) -> int:
+        """End all sessions of an account; returns how many there were."""
+        table = schema.web_session
+        mine = (table.c.agency == account.ref.agency, table.c.account == account.ref.account)
+        return self.database.write(lambda conn: conn.execute(sa.delete(table).where(*mine)).rowcount)
+
 
 def _token_digest(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()

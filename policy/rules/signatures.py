@@ -87,8 +87,12 @@ def sealed_by_the_clerk(facts: DocumentFacts, _: Parameters) -> Said | None:
     receive="block",
 )
 def own_documents_only(facts: DocumentFacts, _: Parameters) -> Said | None:
-    """Compares the code of the sealing certificate with that of the issuing body, where both are known."""
+    """Compares the codes of the sealing certificates with that of the issuing body, where both are known.
+
+    A document issued jointly also bears the seals of those other bodies.
+    """
     codes = {one.organisation_code for one in _of(facts, "organisation")} | {facts.seal_code}
+    codes -= set(facts.joint_codes)
     others = sorted(code for code in codes if code and facts.agency_code and code != facts.agency_code)
     if not others:
         return None

@@ -98,6 +98,29 @@
     return;
   }
 
+  const sealed = box.dataset.seal;
+  if (sealed) {
+    const button = box.querySelector("[data-sign]");
+    if (location.hostname !== host || !Passkey.can()) {
+      box.querySelector("[data-other-host]").hidden = false;
+      return;
+    }
+    button.disabled = false;
+    button.addEventListener("click", async () => {
+      button.disabled = true;
+      say("");
+      try {
+        const asked = await Passkey.ask(box.dataset.statements, box.dataset.token, {});
+        const done = await gesture(asked, asked.items.map(() => ({ ref: sealed })));
+        location.assign(done.next);
+      } catch (fault) {
+        say(fault.message);
+        button.disabled = false;
+      }
+    });
+    return;
+  }
+
   const batch = box.querySelector("[data-batch]");
   if (!batch || location.hostname !== host || !Passkey.can()) return;
   batch.hidden = false;

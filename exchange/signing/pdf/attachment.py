@@ -45,13 +45,25 @@ def seal_attachment(
     stamp: Stamp | None = None,
 ) -> SignedFile:
     """``pdf`` with the line and the signature of the agency. Raises `Refused`, `Unavailable`."""
+    return seal_prepared(prepare_attachment(pdf), line, client, directory, code, approval, stamp)
+
+
+def seal_prepared(
+    prepared: bytes,
+    line: str,
+    client: SignerClient,
+    directory: TrustDirectory,
+    code: str,
+    approval: SealApproval,
+    stamp: Stamp | None = None,
+) -> SignedFile:
+    """The same for a file that `prepare_attachment` made before."""
     if not 0 < len(line) <= _LONGEST or any(ord(one) < 32 for one in line):
         raise Refused(
             "bad-field-text",
             "Dòng thông tin trên phụ lục hoặc bản sao không hợp lệ.",
             "The line on the attachment or copy is not a short line of text.",
         )
-    prepared = prepare_attachment(pdf)
     return seal_as_agency(prepared, client, directory, code, approval, line_of_text(line), ATTACHMENT, stamp)
 
 

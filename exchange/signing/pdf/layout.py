@@ -107,11 +107,7 @@ class Layout:
         if not (
             0 < people <= MOST_SIGNERS and 0 < organisations <= MOST_SIGNERS and 0 <= initials <= MOST_SIGNERS
         ):
-            raise Refused(
-                "too-many-signers",
-                f"Mỗi loại chữ ký có tối đa {MOST_SIGNERS} người ký.",
-                f"There are at most {MOST_SIGNERS} signers of a kind.",
-            )
+            raise too_many_signers()
         first = self.person
         row = max(1, int(first.left // 170) + 1)
         boxes = []
@@ -183,6 +179,15 @@ def read_places(text: str, pages: int) -> dict[str, Box]:
         if not (kind_of(name) or name in (NUMBER, DATE)) or len(found) > 40 or not _sensible(box, pages):
             raise _bad_places()
     return {name: replace(box, page=box.page % pages) for name, box in found.items()}
+
+
+def too_many_signers() -> Refused:
+    """The refusal of more than `MOST_SIGNERS`."""
+    return Refused(
+        "too-many-signers",
+        f"Mỗi loại chữ ký có tối đa {MOST_SIGNERS} người ký.",
+        f"There are at most {MOST_SIGNERS} signers of a kind.",
+    )
 
 
 def _bad_places() -> Refused:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """The pages of a PDF as pictures, made by PDFium in a process of its own with limits on time and memory.
 
-``python -m exchange.signing.pdf.render WIDTH`` reads a PDF from stdin and writes, for each page, 4 bytes of
-length (big-endian) and a PNG. What a hostile file can do is use up its own limits.
+``python -m exchange.signing.pdf.render WIDTH`` (or ``text``) reads a PDF from stdin and writes, for each page,
+4 bytes of length (big-endian) and a PNG (or its text, UTF-8). What a hostile file can do is use up its own limits.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ _SECONDS = 30
 _MEMORY = 1536 * 1024 * 1024
 _MAX_OUTPUT = 96 * 1024 * 1024
 _MOST_PIXELS = 12_000_000
+_MOST_TEXT = 200_000
+_TEXT = "text"
 
 
 def render(pdf: bytes, width: int = 1080) -> tuple[bytes, ...]:
@@ -26,9 +28,18 @@ def render(pdf: bytes, width: int = 1080) -> tuple[bytes, ...]:
 
     Raises `Refused` (``not-shown``) when the file can't be drawn within the limits.
     """
+    return _asked(pdf, str(width))
+
+
+def texts_of(pdf: bytes) -> tuple[str, ...]:
+    """The text layer of every page, "" of one that is a picture. Raises as `render`."""
+    return tuple(one.decode("utf-8", "replace").replace("\r\n", "\n") for one in _asked(pdf, _TEXT))
+
+
+def _asked(pdf: bytes, what: str) -> tuple[bytes, ...]:
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "exchange.signing.pdf.render", str(width)],
+            [sys.executable, "-m", "exchange.signing.pdf.render", what],
             input=pdf,
             capture_output=True,
             timeout=_SECONDS * 4,
@@ -54,7 +65,7 @@ def _not_shown() -> Refused:
     )
 
 
-def _main(width: int) -> int:
+def _main(what: str) -> int:
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
     import pypdfium2
@@ -64,8 +75,12 @@ def _main(width: int) -> int:
     if not 0 < len(document) <= MOST_PAGES:
         return 3
     for page in document:
+        if what == _TEXT:
+            text = page.get_textpage().get_text_bounded().encode()[:_MOST_TEXT]
+            sys.stdout.buffer.write(len(text).to_bytes(4, "big") + text)
+            continue
         across, up = page.get_size()
-        scale = width / max(1.0, across)
+        scale = int(what) / max(1.0, across)
         if across * up * scale * scale > _MOST_PIXELS:
             return 3
         picture = page.render(scale=scale, may_draw_forms=True).to_pil().convert("RGB").quantize(64)
@@ -76,4 +91,4 @@ def _main(width: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(_main(int(sys.argv[1])))
+    sys.exit(_main(sys.argv[1]))

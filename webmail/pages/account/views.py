@@ -35,7 +35,9 @@ def sign_in() -> AnyResponse:
     """The door."""
     if g.account is not None and "lang" not in request.args:
         return redirect(forms.onward())
-    return page("account/sign_in.html", address="", onward=forms.onward(), error="", host=_host())
+    return page(
+        "account/sign_in.html", address="", onward=forms.onward(), error="", host=frame.passkey_host()
+    )
 
 
 @blueprint.post("/sign-in")
@@ -56,7 +58,7 @@ def enter() -> AnyResponse:
             address=typed.address,
             onward=typed.onward,
             error=words,
-            host=_host(),
+            host=frame.passkey_host(),
         )
         seconds = getattr(refusal, "seconds", None)
         if seconds is not None:
@@ -139,10 +141,6 @@ def me() -> AnyResponse:
     """Who one is here, the language, the keys of the keyboard, signing out."""
     who = frame.account()
     known = kept_passkeys.of(frame.parts().accounts, who)
-    return page("account/me.html", place="me", own=may_send_as(who), passkeys=known, host=_host())
-
-
-def _host() -> str:
-    """Where passkeys work."""
-    settings = frame.parts().settings
-    return f"https://{settings.passkey_host}:{settings.listen.web.rpartition(':')[2]}"
+    return page(
+        "account/me.html", place="me", own=may_send_as(who), passkeys=known, host=frame.passkey_host()
+    )

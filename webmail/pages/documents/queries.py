@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from exchange.documents import records, schema
+from exchange.documents import records, schema, turns
 from exchange.documents.model import Document, DocumentRef
 from exchange.documents.opening import may_open
 from mailserver.accounts import Account, Agency
@@ -30,7 +30,9 @@ STATES: dict[str, dict[str, tuple[str, ...]]] = {
         "refused": ("refused",),
     },
     "outgoing": {
-        "working": ("drafted", "approved", "signed", "numbered", "sealed"),
+        "working": (
+            *("drafted", "returned", "approved", "signing", "signed", "numbered", "sealing", "sealed"),
+        ),
         "sent": ("sent",),
         "trouble": ("sent",),
         "void": ("void",),
@@ -167,6 +169,22 @@ def listing(agency: Agency, direction: str, show: str, page: int) -> Listing:
         tallies = _tallies(conn, [one.ref for one in found])
     numbers = counts(agency.number)
     return Listing(found, tallies, numbers, numbers[direction][show], page)
+
+
+def waiting_for_seal(account: Account) -> list[Document]:
+    """Documents of other agencies that wait for the seal of this clerk's, oldest first."""
+    code = account.agency_code
+    if code is None or not may(account.role, "document.issue", relation(code, code)):
+        return []
+    parts = frame.parts()
+    query = sa.select(schema.document).where(turns.waiting_at(code, ("seal",), ("sealing",))).limit(PAGE)
+    with parts.database.reading() as conn:
+        found = [
+            records.read(parts.seal, row)
+            for row in conn.execute(query.order_by(schema.document.c.updated_us))
+        ]
+        now = [turns.next_of(turns.listing(conn, one)) for one in found]
+    return [one for one, turn in zip(found, now, strict=True) if turn is not None and turn.code == code]
 
 
 def own_drafts(agency: Agency, address: str) -> Listing:

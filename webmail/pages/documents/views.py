@@ -20,7 +20,7 @@ from webmail import frame, navigation, toast
 from webmail.errors import NotAllowed, NotThere, status_of
 from webmail.frame import page
 from webmail.language import current, t
-from webmail.pages.documents import acts, files, forms, issuing, opening, queries, reading
+from webmail.pages.documents import acts, files, forms, issuing, opening, queries, reading, turns
 from webmail.pages.documents.forms import Issuing, Note
 from webmail.pages.documents.queries import Listing
 
@@ -149,7 +149,8 @@ def act(ref: str) -> AnyResponse:
     if do in acts.REASONED and not reason:
         return _document(ref, failed=do, problem=[Note("", t("document.reason-needed"), "")], status=422)
     try:
-        acts.carry_out(found, do, reason)
+        upload = request.files.get("pdf")
+        acts.carry_out(found, do, reason, upload.read() if upload is not None and upload.filename else b"")
     except (Unavailable, NotThere):
         raise
     except Refused as refusal:
@@ -191,6 +192,9 @@ def _document(ref: str, status: int = 200, **more: Any) -> AnyResponse:
         received=sum(one.outcome == t("outcome.accepted") for one in receivers),
         steps=reading.steps(found, happened),
         next=acts.offered(found),
+        by_passkey=acts.sealing_passkey(found),
+        host=frame.passkey_host(),
+        turns=turns.of(found),
         called=queries.names(found.fields.to_codes),
         **{"failed": "", "problem": [], "reason": "", **more},
     )
@@ -208,6 +212,7 @@ def _list(direction: str, chosen: str, query: str, listing: Listing) -> AnyRespo
         pages=max(1, -(-listing.found // queries.PAGE)),
         may_draft=issuing.drafts(frame.account()),
         issues=issuing.issues(frame.account()),
+        joint=queries.waiting_for_seal(frame.account()) if direction == "outgoing" else [],
     )
 
 

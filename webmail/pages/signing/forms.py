@@ -30,6 +30,18 @@ def items() -> list[tuple[DocumentRef, dict[str, Any]]]:
     return found
 
 
+def said(ref: DocumentRef) -> list[dict[str, Any]]:
+    """What is said about one document and its attachments. Raises `Refused`, `NotThere`."""
+    told = _body().get("items")
+    if (
+        not isinstance(told, list)
+        or not 0 < len(told) <= MOST
+        or not all(isinstance(one, dict) and one.get("ref") == ref.id for one in told)
+    ):
+        raise _bad()
+    return told
+
+
 def digests(one: dict[str, Any]) -> tuple[str, str]:
     """(digest of the file, digest of its pages) as the browser has them."""
     digest, shown = one.get("digest"), one.get("shown")

@@ -7,12 +7,10 @@ import threading
 import time
 from collections import OrderedDict
 
-import sqlalchemy as sa
-
-from exchange.documents import phone, records
+from exchange.documents import phone
 from exchange.documents.model import Document, DocumentRef
 from exchange.documents.phone import Presented
-from exchange.documents.schema import document as document_table
+from exchange.documents.turns import Turn
 from mailserver.accounts import Account
 from policy.rights import may, relation
 from webmail import frame
@@ -22,28 +20,19 @@ _KEPT, _KEPT_S = 12, 900.0
 
 
 def signs(account: Account) -> bool:
-    """Whether the account may sign documents at all."""
+    """Whether the account may sign or initial documents at all."""
+    related = relation(account.agency_code, account.agency_code)
+    return may(account.role, "document.sign", related) or may(account.role, "document.initial", related)
+
+
+def always(account: Account) -> bool:
+    """Whether signing is this account's daily work (others see the page when something waits for them)."""
     return may(account.role, "document.sign", relation(account.agency_code, account.agency_code))
 
 
-def waiting(account: Account) -> list[Document]:
-    """Documents that wait for this person's signature, urgent ones first, then the oldest."""
-    parts = frame.parts()
-    table = document_table
-    query = (
-        sa.select(table)
-        .where(
-            table.c.agency == account.agency,
-            table.c.direction == "outgoing",
-            table.c.state.in_(("drafted", "approved")),
-        )
-        .order_by(table.c.updated_us)
-        .limit(5 * _MOST)
-    )
-    with parts.database.reading() as conn:
-        found = [records.read(parts.seal, row) for row in conn.execute(query)]
-    mine = [one for one in found if phone.waits_for(one, account)]
-    return sorted(mine, key=lambda one: (-one.priority, one.created_us))[:_MOST]
+def waiting(account: Account) -> list[tuple[Document, Turn]]:
+    """Documents that wait for this person's signature or initials, urgent ones first, then the oldest."""
+    return phone.waiting(frame.parts().exchange, account, _MOST)
 
 
 def presented(ref: DocumentRef, *, anew: bool = False) -> Presented:

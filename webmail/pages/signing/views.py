@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from config.refusal import Refused
 from exchange.documents import phone, sealing_by_passkey, walk
 from exchange.documents.model import DocumentRef
+from exchange.documents.work import load
 from exchange.signing.key_client import Keys
 from exchange.signing.phone.approval import Approval, Statement, approvals, challenge_for
 from exchange.signing.protocol import APPROVAL_SECONDS
@@ -21,6 +22,7 @@ from webmail import frame, navigation
 from webmail.errors import NotAllowed, NotThere, status_of
 from webmail.frame import page
 from webmail.language import current, t
+from webmail.pages.documents import turns as turns_shown
 from webmail.pages.documents.queries import document, names, reference
 from webmail.pages.signing import forms, queries
 
@@ -32,6 +34,8 @@ def section(account: Account) -> navigation.Section | None:
     if not queries.signs(account):
         return None
     waiting = len(queries.waiting(account))
+    if not waiting and not queries.always(account):
+        return None
     return navigation.Section(
         "signing", url_for("signing.show"), t("nav.signing"), "sign", waiting, t("signing.waiting-said")
     )
@@ -46,7 +50,7 @@ def show() -> AnyResponse:
     who = _signer()
     waiting = queries.waiting(who)
     mode = frame.parts().exchange.approval_of_person(who.address)
-    return page("signing/queue.html", place="signing", waiting=waiting, mode=mode, host=_host())
+    return page("signing/queue.html", place="signing", waiting=waiting, mode=mode, host=frame.passkey_host())
 
 
 @blueprint.get("/signing/<ref>")
@@ -56,24 +60,42 @@ def read(ref: str) -> AnyResponse:
     at = reference(ref)
     shown = queries.presented(at, anew=True)
     waiting = queries.waiting(who)
-    place = next((n for n, one in enumerate(waiting, 1) if one.ref == at), 1)
+    place = next((n for n, one in enumerate(waiting, 1) if one[0].ref == at), 1)
     made = page(
         "signing/read.html",
         place="signing",
         focus=True,
         doc=shown.document,
         fields=shown.document.fields,
+        turn=shown.turn,
+        last=not any(one.waits and one.kind == "sign" for one in shown.turns if one != shown.turn),
+        turns=turns_shown.lines(shown.document, shown.turns),
         shown=shown,
         nth=place,
         of=len(waiting),
         mode=frame.parts().exchange.approval_of_person(who.address),
         called=names(shown.document.fields.to_codes),
-        host=_host(),
+        host=frame.passkey_host(),
         minutes=APPROVAL_SECONDS // 60,
     )
     # the script hashes the very bytes that it shows, so they are shown from memory
     made.headers["Content-Security-Policy"] = frame.CSP.replace("img-src 'self'", "img-src 'self' blob:")
     return made
+
+
+@blueprint.get("/signing/<ref>/large")
+def large(ref: str) -> AnyResponse:
+    """The text layer of the same file in large type."""
+    _signer()
+    shown = queries.presented(reference(ref))
+    return page(
+        "signing/large.html",
+        place="signing",
+        focus=True,
+        doc=shown.document,
+        fields=shown.document.fields,
+        texts=[[line for line in text.splitlines() if line.strip()] for text in shown.texts],
+    )
 
 
 @blueprint.get("/signing/<ref>/page/<int:number>.png")
@@ -126,7 +148,8 @@ def seal_statement(ref: str) -> Response:
     who = frame.account()
     at = document(reference(ref)).ref
     try:
-        return _asked([(at, sealing_by_passkey.statement(frame.parts().exchange, at, who))], who)
+        said = sealing_by_passkey.statements(frame.parts().exchange, at, who)
+        return _asked([(at, one) for one in said], who)
     except Refused as refusal:
         return _no(refusal)
 
@@ -137,19 +160,20 @@ def seal(ref: str) -> Response:
     who = frame.account()
     at = document(reference(ref)).ref
     try:
-        ((_, one),) = forms.items()
-        (proof,) = approvals([forms.statement(one)], forms.assertion())
-        _sealed(at, who, proof)
+        told = [forms.statement(one) for one in forms.said(at)]
+        _sealed(at, who, approvals(told, forms.assertion()))
     except Refused as refusal:
         return _no(refusal)
-    except ValueError:
-        raise NotThere from None
     link = url_for("documents.read", ref=at.id)
     return jsonify({"results": [{"ref": at.id, "done": True, "text": ""}], "next": link})
 
 
-def _sealed(ref: DocumentRef, who: Account, proof: Approval) -> None:
-    walk.go_on(frame.parts().exchange, ref, who, proof)
+def _sealed(ref: DocumentRef, who: Account, proofs: list[Approval]) -> None:
+    exchange = frame.parts().exchange
+    if load(exchange, ref).state == "sealing":
+        walk.seal(exchange, ref, who, proofs)
+    else:
+        walk.go_on(exchange, ref, who, proofs)
 
 
 def _asked(said: list[tuple[DocumentRef, Statement]], who: Account) -> Response:
@@ -177,16 +201,10 @@ def _signer() -> Account:
     who = frame.account()
     if not queries.signs(who):
         raise NotAllowed(
-            "Mục Chờ ký dành cho lãnh đạo có thẩm quyền ký.",
-            "Waiting for signature is for leaders who may sign.",
+            "Mục Chờ ký dành cho người ký và người ký nháy văn bản.",
+            "Waiting for signature is for those who sign or initial documents.",
         )
     return who
-
-
-def _host() -> str:
-    """Where passkeys work: the address of the pages on their own host."""
-    settings = frame.parts().settings
-    return f"https://{settings.passkey_host}:{settings.listen.web.rpartition(':')[2]}"
 
 
 def _words(problem: Refused | None) -> str:
