@@ -19,9 +19,7 @@ def upgrade() -> None:
         sa.Column("document", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("turn", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("kind", sa.String(10), nullable=False, comment="initial, sign or seal"),
-        sa.Column(
-            "code", sa.String(50), nullable=False, comment="the agency whose person or seal it is"
-        ),
+        sa.Column("code", sa.String(50), nullable=False, comment="the agency whose person or seal it is"),
         sa.Column("state", sa.String(10), nullable=False, comment="waiting or done"),
         sa.Column("at_us", sa.BigInteger, nullable=False),
     )
