@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import chain
 
 from mailserver.imap.grammar.lexer import Syntax
 from mailserver.store import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN
@@ -35,25 +36,23 @@ def split(words: Iterable[str]) -> tuple[int, list[str]]:
     return mask, keywords
 
 
-class FlagWords:
-    """Writes masks of one mailbox as ``(\\Seen …)``, each different mask once."""
+class FlagWords(dict[int, bytes]):
+    """Writes masks of one mailbox as ``(\\Seen …)``, each different mask once: ``words[mask]``."""
 
     def __init__(self, keywords: dict[int, str]) -> None:
+        super().__init__()
         self.keywords = keywords
-        self._known: dict[int, bytes] = {}
         self._bits = _ALL_SYSTEM | sum(1 << bit for bit in keywords)
 
     def knows(self, mask: int) -> bool:
         """Whether every bit of ``mask`` has a word."""
         return not mask & ~self._bits
 
-    def __call__(self, mask: int) -> bytes:
+    def __missing__(self, mask: int) -> bytes:
         """The parenthesised words of ``mask``."""
-        found = self._known.get(mask)
-        if found is None:
-            names = [name for name, bit in SYSTEM.items() if mask & bit]
-            names += [name for bit, name in self.keywords.items() if mask >> bit & 1]
-            found = self._known[mask] = ("(" + " ".join(names) + ")").encode()
+        names = [name for name, bit in SYSTEM.items() if mask & bit]
+        names += [name for bit, name in self.keywords.items() if mask >> bit & 1]
+        found = self[mask] = ("(" + " ".join(names) + ")").encode()
         return found
 
     def all(self) -> bytes:
@@ -71,3 +70,25 @@ class FlagWords:
         """The bit of a keyword in any case, None when the mailbox does not have it."""
         wanted = keyword.casefold()
         return next((bit for bit, name in self.keywords.items() if name.casefold() == wanted), None)
+
+
+def flag_lines(
+    words: FlagWords, uids: Sequence[int], flags: Sequence[int], positions: Sequence[int]
+) -> bytes:
+    """FETCH responses with UID and FLAGS; written all at once, which halves what a line costs."""
+    if isinstance(positions, range) and positions.step == 1:
+        first, last = positions.start, positions.stop
+        cells = zip(
+            range(first + 1, last + 1),
+            uids[first:last],
+            map(words.__getitem__, flags[first:last]),
+            strict=True,
+        )
+    else:
+        cells = zip(
+            [at + 1 for at in positions],
+            [uids[at] for at in positions],
+            [words[flags[at]] for at in positions],
+            strict=True,
+        )
+    return (b"* %d FETCH (UID %d FLAGS %b)\r\n" * len(positions)) % tuple(chain.from_iterable(cells))

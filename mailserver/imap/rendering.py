@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from config.refusal import Refused
+from mailserver.imap.flags import flag_lines
 from mailserver.imap.grammar import strings
 from mailserver.imap.grammar.fetching import Item, Section
 from mailserver.imap.leaves import Leaves
@@ -119,14 +120,12 @@ class Rendering:
         words, uids, flags = view.words, view.uids, view.all_flags()
         if not self._fixed:
             if self._marks == ["UID", "FLAGS"]:
-                return [
-                    b"* %d FETCH (UID %d FLAGS %b)\r\n" % (at + 1, uids[at], words(flags[at])) for at in run
-                ]
+                return [flag_lines(words, uids, flags, run)]
             return [b"* %d FETCH (%b)\r\n" % (at + 1, self._marked(at)) for at in run]
         fixed = self._rendered(run)
         if self._marks == ["UID", "FLAGS"]:
             return [
-                b"* %d FETCH (UID %d FLAGS %b %b)\r\n" % (at + 1, uids[at], words(flags[at]), one)
+                b"* %d FETCH (UID %d FLAGS %b %b)\r\n" % (at + 1, uids[at], words[flags[at]], one)
                 for at, one in zip(run, fixed, strict=True)
                 if one is not None
             ]
@@ -155,7 +154,7 @@ class Rendering:
             if name == "UID":
                 out.append(b"UID %d" % view.uids[at])
             elif name == "FLAGS":
-                out.append(b"FLAGS " + view.words(view.flags(at)))
+                out.append(b"FLAGS " + view.words[view.flags(at)])
             else:
                 out.append(b"MODSEQ (%d)" % view.modseqs(at))
         return b" ".join(out)
@@ -277,7 +276,7 @@ class Rendering:
             except UnknownEncoding:
                 self._unknown = True
         if row.uid in self._seen and "FLAGS" not in self._marks:
-            out.append(b"FLAGS " + self._view.words(self._view.flags(at)))
+            out.append(b"FLAGS " + self._view.words[self._view.flags(at)])
         return b"* %d FETCH (%b)\r\n" % (at + 1, b" ".join(out)) if out else b""
 
 

@@ -16,6 +16,7 @@ from typing import Protocol
 from config.settings import Settings
 from mailserver.accounts import Account, AccountRef, Accounts
 from mailserver.imap.answers import Answers
+from mailserver.imap.flags import flag_lines
 from mailserver.imap.grammar.lexer import Syntax
 from mailserver.imap.grammar.sequences import write_set
 from mailserver.imap.naming import Names, NotAllowed, SharedWith
@@ -304,27 +305,25 @@ class Session:
             view.told = view.exists
             self.write(b"* %d EXISTS\r\n%b" % (view.exists, b"" if self.rev2 else b"* 0 RECENT\r\n"))
 
-    async def tell_many_flags(self, positions: list[int]) -> None:
+    async def tell_many_flags(self, positions: Sequence[int]) -> None:
         """`tell_flags` in pieces, so that others have their turn."""
         for start in range(0, len(positions), _FLAG_RUN):
             self.tell_flags(positions[start : start + _FLAG_RUN])
             await self.breathe()
 
-    def tell_flags(self, positions: list[int]) -> None:
+    def tell_flags(self, positions: Sequence[int]) -> None:
         """FETCH responses with the flags at these positions."""
         view = self.selected
         words, uids, flags = view.words, view.uids, view.all_flags()
         if self.condstore:
             out = [
                 b"* %d FETCH (UID %d FLAGS %b MODSEQ (%d))\r\n"
-                % (at + 1, uids[at], words(flags[at]), view.modseqs(at))
+                % (at + 1, uids[at], words[flags[at]], view.modseqs(at))
                 for at in positions
             ]
+            self.write(b"".join(out))
         else:
-            out = [
-                b"* %d FETCH (UID %d FLAGS %b)\r\n" % (at + 1, uids[at], words(flags[at])) for at in positions
-            ]
-        self.write(b"".join(out))
+            self.write(flag_lines(words, uids, flags, positions))
 
     async def push(self) -> None:
         """During IDLE: something changed, tell it at once."""

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from mailserver.imap.flags import FlagWords
 from mailserver.imap.grammar.sequences import SequenceSet
-from mailserver.store import Change, Mailbox, Ref, Row, Store
+from mailserver.store import SEEN, Change, Mailbox, Ref, Row, Store
+from mailserver.store.flagging import Flagged, Foreseen, flagged
 
 _SPLIT = 64
 FEW = 200
@@ -189,6 +190,34 @@ class View:
     def learn_keyword(self, bit: int, name: str) -> None:
         """A keyword this session has just made."""
         self._know({**self.words.keywords, bit: name})
+
+    def foresee(self, positions: Sequence[int], how: str, mask: int) -> tuple[list[int], Foreseen]:
+        """What a change of flags at rising positions does: (positions that change, the same for the store)."""
+        flags, uids = self._flags, self._uids
+        if how == "add":
+            changing = [at for at in positions if flags[at] & mask != mask]
+        elif how == "remove":
+            changing = [at for at in positions if flags[at] & mask]
+        else:
+            changing = [at for at in positions if flags[at] != mask]
+        unseen = 0
+        if mask & SEEN or how == "replace":
+            before = sum(1 for at in changing if not flags[at] & SEEN)
+            after = sum(1 for at in changing if not flagged(flags[at], how, mask) & SEEN)
+            unseen = after - before
+        return changing, Foreseen(self.modseq, [uids[at] for at in changing], unseen)
+
+    def flagged(self, changed: Sequence[int], how: str, mask: int, done: Flagged) -> bool:
+        """Take in a change that was foreseen at these positions; False when others were faster: then `pending` tells."""
+        if not done.foreseen:
+            return False
+        flags, modseqs = self._flags, self._modseqs
+        for at in changed:
+            flags[at] = flagged(flags[at], how, mask)
+            modseqs[at] = done.modseq
+        if changed:
+            self.modseq = done.modseq
+        return True
 
     def expunge(self) -> tuple[list[int], list[int]]:
         """Take the gone messages out; returns (sequence numbers as EXPUNGE names them in turn, their UIDs)."""

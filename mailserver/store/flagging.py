@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -18,15 +19,61 @@ SLICE = 5000
 """So many messages are flagged by one transaction: about 4 ms of work, as neighbours go by one statement."""
 
 
-def set_flags(
-    conn: sa.Connection, ref: Ref, uids: Sequence[int], how: str, mask: int, unchanged_since: int | None
-) -> tuple[list[int], list[int]]:
-    """``add``, ``remove`` or ``replace`` flag bits; returns (changed, refused) UIDs.
+class Foreseen(NamedTuple):
+    """What a change of flags does to a mailbox that is still as it was at ``modseq``: who works from arrays in memory
+    knows it before, and nothing is read. ``changed``: rising UIDs. ``unseen``: by how much that count changes."""
 
-    Refused are those changed after ``unchanged_since`` (RFC 7162 §3.1.3). At most `SLICE` UIDs. Neighbouring
-    messages are changed by one statement, and are one range of the change log.
+    modseq: int
+    changed: Sequence[int]
+    unseen: int
+
+
+class Flagged(NamedTuple):
+    """UIDs whose flags changed, with ``modseq`` (0: none did), and refused ones; ``foreseen``: as was foreseen."""
+
+    changed: Sequence[int]
+    refused: Sequence[int]
+    modseq: int
+    foreseen: bool
+
+
+def set_flags(
+    conn: sa.Connection,
+    ref: Ref,
+    uids: Sequence[int],
+    how: str,
+    mask: int,
+    unchanged_since: int | None,
+    foreseen: Foreseen | None = None,
+) -> Flagged:
+    """``add``, ``remove`` or ``replace`` flag bits. At most `SLICE` UIDs.
+
+    Refused are those changed after ``unchanged_since`` (RFC 7162 §3.1.3). Neighbouring messages are changed by one
+    statement, and are one range of the change log.
     """
-    lock(conn, ref)
+    now = lock(conn, ref)
+    changed: Sequence[int]
+    refused: Sequence[int] = ()
+    if foreseen is not None and foreseen.modseq == now:
+        changed, unseen, known = foreseen.changed, foreseen.unseen, True
+    else:
+        changed, refused, unseen = _read(conn, ref, uids, how, mask, unchanged_since)
+        known = False
+    if not changed:
+        return Flagged(changed, refused, 0, known)
+    modseq = advance(conn, ref, unseen=unseen)
+    spans = ranges(changed)
+    here = {"in_agency": ref.agency, "in_mailbox": ref.mailbox, "new_modseq": modseq}
+    here["bits"] = ~mask if how == "remove" else mask
+    _SET[how].many(conn, [{**here, "first": first, "last": last} for first, last in spans])
+    log_change(conn, ref, modseq, spans, "f", mask)
+    return Flagged(changed, refused, modseq, known)
+
+
+def _read(
+    conn: sa.Connection, ref: Ref, uids: Sequence[int], how: str, mask: int, unchanged_since: int | None
+) -> tuple[list[int], list[int], int]:
+    """(changed, refused, by how much ``unseen`` changes), from the rows as they are."""
     changed: list[int] = []
     refused: list[int] = []
     unseen = 0
@@ -39,18 +86,11 @@ def set_flags(
             if unchanged_since is not None and modseq > unchanged_since:
                 refused.append(uid)
                 continue
-            new = _flagged(flags, how, mask)
+            new = flagged(flags, how, mask)
             if new != flags:
                 unseen += (not new & SEEN) - (not flags & SEEN)
                 changed.append(uid)
-    if changed:
-        modseq = advance(conn, ref, unseen=unseen)
-        spans = ranges(changed)
-        here = {"in_agency": ref.agency, "in_mailbox": ref.mailbox, "new_modseq": modseq}
-        here["bits"] = ~mask if how == "remove" else mask
-        _SET[how].many(conn, [{**here, "first": first, "last": last} for first, last in spans])
-        log_change(conn, ref, modseq, spans, "f", mask)
-    return changed, refused
+    return changed, refused, unseen
 
 
 def _setting(flags: sa.ColumnElement[int]) -> Statement:
@@ -74,7 +114,8 @@ _SET = {
 }
 
 
-def _flagged(flags: int, how: str, mask: int) -> int:
+def flagged(flags: int, how: str, mask: int) -> int:
+    """The flags after a change."""
     if how == "add":
         return flags | mask
     return flags & ~mask if how == "remove" else mask

@@ -284,13 +284,16 @@ _LOCK = Statement(
         schema.mailbox.c.mailbox == sa.bindparam("in_mailbox"),
     )
     .values(highestmodseq=schema.mailbox.c.highestmodseq)
+    .returning(schema.mailbox.c.highestmodseq)
 )
 
 
-def lock(conn: sa.Connection, ref: Ref) -> None:
-    """Take the mailbox's row lock for this transaction. Raises `NoSuchMailbox`."""
-    if not _LOCK.run(conn, in_agency=ref.agency, in_mailbox=ref.mailbox):
+def lock(conn: sa.Connection, ref: Ref) -> int:
+    """Take the mailbox's row lock for this transaction; returns its modseq. Raises `NoSuchMailbox`."""
+    row = _LOCK.row(conn, in_agency=ref.agency, in_mailbox=ref.mailbox)
+    if row is None:
         raise NoSuchMailbox
+    return int(row[0])
 
 
 _FIND = Statement(

@@ -27,6 +27,7 @@ from mailserver.store import (
     moving,
     quota,
 )
+from mailserver.store.flagging import Flagged, Foreseen
 from mailserver.store.grants import Grant
 from mailserver.store.listing import Listed
 from mailserver.store.model import DELETED, Change, Mailbox, Ref, Row
@@ -220,14 +221,25 @@ class Store:
         refused: list[int] = []
         for part in _slices(uids, flagging.SLICE):
 
-            def job(conn: sa.Connection, part: Sequence[int] = part) -> tuple[list[int], list[int]]:
+            def job(conn: sa.Connection, part: Sequence[int] = part) -> Flagged:
                 self.woken(conn, ref)
                 return flagging.set_flags(conn, ref, part, how, mask, unchanged_since)
 
-            done, left = await self.database.commit(job)
-            changed += done
-            refused += left
+            done = await self.database.commit(job)
+            changed += done.changed
+            refused += done.refused
         return changed, refused
+
+    async def flag(self, ref: Ref, uids: Sequence[int], how: str, mask: int, foreseen: Foreseen) -> Flagged:
+        """`set_flags` of at most `flagging.SLICE` messages by one who knows them."""
+
+        def job(conn: sa.Connection) -> Flagged:
+            done = flagging.set_flags(conn, ref, uids, how, mask, None, foreseen)
+            if done.modseq:
+                self.woken(conn, ref)
+            return done
+
+        return await self.database.commit(job)
 
     async def copy(self, source: Ref, uids: Sequence[int], target: Ref) -> list[tuple[int, int]]:
         """Copy; pairs of (source UID, new UID)."""

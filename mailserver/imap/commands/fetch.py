@@ -18,6 +18,7 @@ from mailserver.imap.rendering import Rendering
 from mailserver.imap.session import Session
 from mailserver.imap.view import View
 from mailserver.store import SEEN
+from mailserver.store.flagging import SLICE
 
 _INLINE = 60  # so many messages are answered without a thread
 
@@ -94,13 +95,15 @@ async def _see(session: Session, view: View, items: list[Item], spans: list[rang
     """Set \\Seen where the items ask for it; returns the UIDs whose new flags go into the answer."""
     if view.readonly or "s" not in view.rights or not any(one.sees for one in items):
         return set()
-    uids = view.uids
-    unseen = [uids[at] for span in spans for at in span if not view.flags(at) & SEEN]
-    if not unseen:
-        return set()
-    changed, _ = await session.services.store.set_flags(view.ref, unseen, "add", SEEN)
-    await session.absorb()
+    unseen = [at for span in spans for at in span if not view.flags(at) & SEEN]
+    uids, told = view.uids, set[int]()
+    for start in range(0, len(unseen), SLICE):
+        part = [at for at in unseen[start : start + SLICE] if uids[at] not in view.gone]
+        changing, foreseen = view.foresee(part, "add", SEEN)
+        done = await session.services.store.flag(view.ref, [uids[at] for at in part], "add", SEEN, foreseen)
+        if not view.flagged(changing, "add", SEEN, done):
+            await session.absorb()
+        told.update(done.changed)
     session.tell_new_only()
-    told = set(changed)
     view.changed -= told
     return told

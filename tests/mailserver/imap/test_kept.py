@@ -10,6 +10,7 @@ from mailserver.imap.pages import Pages
 from mailserver.search import pages, schema
 from mailserver.search.building import Builder
 from mailserver.store import SEEN
+from mailserver.store.flagging import Foreseen
 from tests.mailserver.imap.conftest import Served, message
 from tests.mailserver.imap.dialogue import Wire
 
@@ -108,3 +109,23 @@ def test_the_tag_of_a_kept_answer_is_the_commands_own(served: Served, password: 
     lines = [wire.line() for _ in range(5)]
     assert lines[0] == b'* ESEARCH (TAG "x1") ALL 1'
     assert lines[3] == b'* ESEARCH (TAG "x3") ALL 1'
+
+
+def test_flags_foreseen_from_an_old_picture_are_looked_up(served: Served) -> None:
+    """Who is mistaken about the mailbox changes what really differs, and the counters stay right."""
+    store, ref = served.store, served.inbox()
+    uids = [served.put(message(f"thư {number}")) for number in range(3)]
+    old = store.mailbox(ref)
+    assert old is not None
+    foreseen = Foreseen(old.highestmodseq, uids, -3)
+    served.run(store.set_flags(ref, uids[:1], "add", SEEN))
+    done = served.run(store.flag(ref, uids, "add", SEEN, foreseen))
+    now = store.mailbox(ref)
+    assert now is not None
+    assert (done.foreseen, done.changed, now.unseen) == (False, uids[1:], 0)
+    right = Foreseen(now.highestmodseq, uids, 3)
+    done = served.run(store.flag(ref, uids, "remove", SEEN, right))
+    now = store.mailbox(ref)
+    assert now is not None
+    assert (done.foreseen, done.changed, done.modseq, now.unseen) == (True, uids, now.highestmodseq, 3)
+    assert [row[1:] for row in store.marks(ref)] == [(0, done.modseq)] * 3
