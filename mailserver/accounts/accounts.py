@@ -234,6 +234,23 @@ class Accounts:
         """The salt of SCRAM for a name, whether there is such an account or not."""
         return passwords.scram_salt(self.seal, name)
 
+    def authenticate_at_once(self, protocol: str, address: str, password: str, client: str) -> Account | None:
+        """`authenticate` where an app password opens the account and nothing has to be written: a few point reads, for
+        an event loop. None in every other case, also for a wrong password: then ask `authenticate` in a thread.
+        """
+        name = address.strip().lower()[:254]
+        try:
+            failed, found, stored = self._looked(name, client, passwords.APP)
+        except throttling.Throttled:
+            return None
+        kept = next((one for one in stored if passwords.matches(passwords.APP, one, password)), None)
+        if protocol == "web" or failed or found is None or kept is None or found.state != "active":
+            return None
+        if passwords.scram_keys(kept, self.scram_salt(found.address)) is None:
+            return None  # they are made now, which takes long
+        self.uses.note(found.ref, kept, client)
+        return found
+
     def authenticate_scram(
         self, protocol: str, name: str, client: str, proof: scram.Proof
     ) -> tuple[Account, bytes]:
@@ -293,10 +310,7 @@ class Accounts:
     ) -> tuple[Account, bytes]:
         """The account and the kept secret that ``fits``; ``guess`` tells guesses apart for the throttle."""
         name = address.strip().lower()[:254]
-        with self.database.reading() as conn:
-            failed = throttling.check(conn, self.seal, name, client)
-            found = self.by_address(name)
-            stored = [] if found is None else self._secrets(conn, found.ref, kind)
+        failed, found, stored = self._looked(name, client, kind)
         kept = fits(stored)
         if found is None or kept is None:
             self.database.write(lambda conn: self._refuse(conn, protocol, name, client, guess))
@@ -312,6 +326,13 @@ class Accounts:
         if kind != passwords.OWN:
             self.uses.note(found.ref, kept, client)
         return found, kept
+
+    def _looked(self, name: str, client: str, kind: str) -> tuple[bool, Account | None, list[bytes]]:
+        """(whether there were failures lately, the account, its kept secrets). Raises `throttling.Throttled`."""
+        found = self.by_address(name)
+        with self.database.reading() as conn:
+            failed = throttling.check(conn, self.seal, name, client)
+            return failed, found, [] if found is None else self._secrets(conn, found.ref, kind)
 
     def _secrets(self, conn: sa.Connection, ref: AccountRef, kind: str) -> list[bytes]:
         found = _SECRETS.rows(conn, in_agency=ref.agency, of_account=ref.account, of_kind=kind)

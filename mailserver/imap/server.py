@@ -23,6 +23,7 @@ from mailserver.imap.dispatch import execute
 from mailserver.imap.grammar.assembling import Assembler, Command, Continue, Overrun, TooBig
 from mailserver.imap.naming import SharedWith, registry_of_clerk
 from mailserver.imap.session import JudgeAppend, Services, Session, Vouch
+from mailserver.imap.sweeping import sweep
 from mailserver.imap.trace import Traces
 from mailserver.search.searching import Searches
 from mailserver.store import Ref, Store
@@ -34,7 +35,6 @@ _LITERALS_BEFORE = 64 * 1024
 _HELD = 64 * 1024
 _HIGH_WATER = 256 * 1024
 _COMMANDS_BEFORE = 50
-_SWEEP_S = 15.0
 _BEFORE_S, _AUTOLOGOUT_S, _STILL_HERE_S, _STUCK_S = 60.0, 30 * 60.0, 9.5 * 60.0, 300.0
 _BACKLOG = 512
 _MULTIAPPEND = 2  # times the largest message may come in one APPEND (RFC 3502)
@@ -100,7 +100,7 @@ class ImapServer:
         if not self._subscribed:
             self._subscribed = True
             self.services.store.wake.subscribe(self._woken)
-        self._sweeper = asyncio.create_task(self._sweep())
+        self._sweeper = asyncio.create_task(sweep(self.services.store, self.connections))
 
     async def stop(self) -> None:
         """Stop listening, say BYE, wait a moment for commands at work."""
@@ -136,17 +136,6 @@ class ImapServer:
                 del self._watching[old]
         if new is not None:
             self._watching.setdefault(new, set()).add(connection)
-
-    async def _sweep(self) -> None:
-        """Now and then: log out who is silent, keep idlers alive, and look for lost wake-ups."""
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(_SWEEP_S)
-            now = loop.time()
-            for count, one in enumerate(list(self.connections)):
-                one.sweep(now)
-                if count % 50 == 49:
-                    await asyncio.sleep(0)
 
 
 class Connection(asyncio.Protocol):
@@ -394,7 +383,6 @@ class Connection(asyncio.Protocol):
         elif session.account is None and now - self._heard > _BEFORE_S:
             self.bye(b"Nobody signed in")
         elif session.idling:
-            self.changed()
             if now - self._told > _STILL_HERE_S and not self._paused:
                 self.send(b"* OK Still here\r\n")
         elif self.task is None and now - self._heard > _AUTOLOGOUT_S:

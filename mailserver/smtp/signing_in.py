@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from config.refusal import Refused
 from mailserver.accounts import Account
@@ -44,6 +44,7 @@ class SigningIn(SessionBase):
         elif mechanism.upper() not in ("PLAIN", "LOGIN", "EXTERNAL"):
             await self.say(504, "5.5.4", "Mechanisms: PLAIN, LOGIN, EXTERNAL")
         else:
+            ways: dict[str, Callable[[str], Awaitable[Callable[[], Account] | Account]]]
             ways = {"PLAIN": self._plain, "LOGIN": self._login, "EXTERNAL": self._external}
             try:
                 check = await ways[mechanism.upper()](initial.strip())
@@ -51,9 +52,9 @@ class SigningIn(SessionBase):
                 return
             await self._sign_in(check)
 
-    async def _sign_in(self, check: Callable[[], Account]) -> None:
+    async def _sign_in(self, check: Callable[[], Account] | Account) -> None:
         try:
-            self.account = await asyncio.to_thread(check)
+            self.account = check if isinstance(check, Account) else await asyncio.to_thread(check)
         except Refused as problem:
             self._failures += 1
             await self.push(refusal(problem))
@@ -62,9 +63,11 @@ class SigningIn(SessionBase):
             return
         await self.say(235, "2.7.0", "Authentication successful")
 
-    def _with_password(self, address: str, password: str) -> Callable[[], Account]:
+    def _with_password(self, address: str, password: str) -> Callable[[], Account] | Account:
+        """The account when the password just fits, else what finds out in a thread."""
         accounts, client = self.serving.accounts, self.client
-        return lambda: accounts.authenticate("submission", address, password, client)
+        known = accounts.authenticate_at_once("submission", address, password, client)
+        return known or (lambda: accounts.authenticate("submission", address, password, client))
 
     async def _external(self, initial: str) -> Callable[[], Account]:
         """RFC 4422 App. A: the certificate of the TLS handshake, and whom to act as (mostly nobody is named)."""
@@ -82,7 +85,7 @@ class SigningIn(SessionBase):
 
         return check
 
-    async def _plain(self, initial: str) -> Callable[[], Account]:
+    async def _plain(self, initial: str) -> Callable[[], Account] | Account:
         answer = await self._decoded(initial) if initial else await self._challenge(b"")
         parts = answer.split("\0")
         if len(parts) != 3 or (parts[0] and parts[0].lower() != parts[1].lower()):
@@ -90,7 +93,7 @@ class SigningIn(SessionBase):
             raise _Ended
         return self._with_password(parts[1], parts[2])
 
-    async def _login(self, initial: str) -> Callable[[], Account]:
+    async def _login(self, initial: str) -> Callable[[], Account] | Account:
         address = await self._decoded(initial) if initial else await self._challenge(b"Username:")
         return self._with_password(address, await self._challenge(b"Password:"))
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
@@ -240,6 +241,14 @@ def get(conn: sa.Connection, seal: Seal, ref: Ref) -> Mailbox | None:
     """The mailbox as it is now."""
     row = _GET.row(conn, in_agency=ref.agency, in_mailbox=ref.mailbox)
     return None if row is None else _mailbox(row, seal, _keywords(conn, seal, ref))
+
+
+def modseqs(conn: sa.Connection, refs: Iterable[Ref]) -> dict[Ref, int]:
+    """The highest modseqs of several mailboxes; those that are gone are left out."""
+    table = schema.mailbox
+    wanted = sa.tuple_(table.c.agency, table.c.mailbox).in_([tuple(one) for one in refs])
+    query = sa.select(table.c.agency, table.c.mailbox, table.c.highestmodseq).where(wanted)
+    return {Ref(agency, mailbox): modseq for agency, mailbox, modseq in conn.execute(query)}
 
 
 def of_owner(conn: sa.Connection, seal: Seal, owner: AccountRef) -> list[Mailbox]:

@@ -64,6 +64,11 @@ class Store:
         with self.database.reading() as conn:
             return mailboxes.get(conn, self.seal, ref)
 
+    def modseqs(self, refs: Iterable[Ref]) -> dict[Ref, int]:
+        """The highest modseqs of several mailboxes; those that are gone are left out."""
+        with self.database.reading() as conn:
+            return mailboxes.modseqs(conn, refs)
+
     def find(self, owner: AccountRef, name: str) -> Ref | None:
         """The mailbox of ``owner`` with this name."""
         with self.database.reading() as conn:

@@ -3,11 +3,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import socket
+from collections.abc import Coroutine
+
+import pytest
 
 from mailserver.accounts import passwords
-from tests.mailserver.imap.conftest import Served
+from mailserver.imap import sweeping
+from tests.mailserver.imap.conftest import Served, message
 from tests.mailserver.imap.dialogue import Wire
 
 
@@ -77,3 +82,21 @@ def test_a_masked_capability_is_neither_offered_nor_enabled(served: Served, pass
         assert (b"LITERAL-" in words) is masked
         assert (b"QRESYNC" in wire.command("ENABLE QRESYNC")[0]) is not masked
         wire.close()
+
+
+def test_q26_a_lost_wake_up_is_found_by_the_next_look(
+    served: Served, password: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody told the idler of the new message: the look round sees that the mailbox moved on."""
+    monkeypatch.setattr(sweeping, "_ROUND_S", 0.05)
+    wire = _idling(served, password)
+    monkeypatch.setattr(served.server, "mailbox_changed", lambda ref: None)
+    served.put(message("thư"))
+    looking = served.run(_begin(sweeping.sweep(served.store, served.server.connections)))
+    assert wire.line() == b"* 1 EXISTS"
+    served.loop.call_soon_threadsafe(looking.cancel)
+    wire.close()
+
+
+async def _begin(work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+    return asyncio.create_task(work)
