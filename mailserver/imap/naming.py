@@ -74,9 +74,13 @@ class Names:
         self._accounts = accounts
         self._account = account
         self._shared = shared
+        self._inbox: Ref | None = None  # found once: it is never deleted or renamed away
 
     def place(self, name: str) -> Place:
         """Where ``name`` leads. Raises `NoSuchMailbox` when nothing of it may be seen."""
+        if name == INBOX:
+            self._inbox = self._inbox or self._store.find(self._account.ref, INBOX)
+            return Place(self._account, name, False, self._inbox, ALL)
         first, _, rest = name.partition(SEPARATOR)
         if first not in (SHARED, USERS):
             return Place(self._account, name, False, self._store.find(self._account.ref, name), ALL)
