@@ -2,7 +2,7 @@
 """Runs the processes of the roles in the foreground; they end with it, also when it is killed.
 
 The roles' code is loaded once, here, and each role is a fork: five processes start in the time of one and
-share its pages. Nothing of an installation is open at that moment, and no thread runs. A role that ends by
+share its pages; the mail processes come before the code of documents and pages, which they do not need. Nothing of an installation is open at that moment, and no thread runs. A role that ends by
 itself is started again: at once when it had served a while, half a second later when it had just begun to,
 and with growing pauses when it ends again and again without ever having served.
 """
@@ -87,11 +87,12 @@ class Supervisor:
         for old in (*run.glob("*.pid"), *run.glob("*.wake")):
             old.unlink(missing_ok=True)
         supervisor_file(self._settings).write_text(f"{os.getpid()}\n", encoding="ascii")
-        for role in dict.fromkeys(role_of(name) for name in self._names):
-            importlib.import_module(f"congvan.roles.{role}")
-        gc.collect()
-        gc.freeze()
         for name in self._names:
+            module = f"congvan.roles.{role_of(name)}"
+            if module not in sys.modules:
+                importlib.import_module(module)
+                gc.collect()
+                gc.freeze()
             self._spawn(name)
         deadline = time.monotonic() + _START_S
         waiting = list(self._names)

@@ -21,7 +21,7 @@ from mailserver.smtp.transaction import Session
 
 log = logging.getLogger("congvan.smtp")
 _MOST_CONNECTIONS = 2000
-_MEMORY = 24 * 1024 * 1024
+_MEMORY = 8 * 1024 * 1024
 _DISK = 4 * 1024 * 1024 * 1024
 _GRACE_S = 10.0
 
