@@ -24,9 +24,10 @@ from exchange.edxml.attachments import unpack
 from exchange.edxml.model import DocumentPacket
 from exchange.edxml.read import read
 from exchange.exchange import Exchange
-from exchange.receiving import accepting, answers
+from exchange.receiving import accepting, answers, reports
 from exchange.receiving.evidence import evidence_of
 from exchange.receiving.follower import Follower
+from exchange.verifying.report import Report
 
 _LEASE, _LEASE_S = "exchange-worker", 30.0
 _LOOK_ANYWAY_S = 5.0
@@ -132,6 +133,22 @@ def acts(exchange: Exchange) -> dict[str, Callable[..., Any]]:
         found = finding.find(exchange, document)
         return {"id": found.id, "data": evidence_of(exchange, found.ref, who)}
 
+    def report(document: str, agency: str, who: str, anew: bool) -> dict[str, Any]:
+        """``document report``: what was found on receipt, and every later judgement, as kept and signed."""
+        home = exchange.agency(agency)
+        person = exchange.person(who, home, "clerk", "leader")
+        found = _arrived(exchange, document, home.code)
+        if anew:
+            reports.judge_anew(exchange, found.ref, person)
+        kept = reports.opened_for(exchange, found, person)
+        if not kept:
+            raise Refused(
+                "no-report",
+                f"Văn bản {found.id} không có báo cáo: gói tin không mở hoặc không xác thực được. {found.fields.reason}",
+                f"The document {found.id} has no report: its packet was not authenticated. {found.fields.reason_en}",
+            )
+        return {"id": found.id, "items": [_reported(one, data) for one, data in kept]}
+
     def archived(document: str) -> dict[str, Any]:
         """``document archive``: the archive copy, renewed now, with the verdict on it."""
         found = finding.find(exchange, document)
@@ -153,6 +170,7 @@ def acts(exchange: Exchange) -> dict[str, Callable[..., Any]]:
         "document.refuse": refuse,
         "document.status": status,
         "document.open": open_file,
+        "document.report": report,
         "document.evidence": evidence,
     }
 
@@ -186,6 +204,18 @@ def _sent_to(exchange: Exchange, name: str, code: str) -> bool:
     except Refused:
         return False
     return found.direction == "outgoing" and code in found.fields.to_codes
+
+
+def _reported(report: Report, data: bytes) -> dict[str, Any]:
+    layers = [
+        verdict.as_json() | {"name": name, "sub_indication": verdict.sub_indication}
+        for name, verdict in report.layers
+    ]
+    verdict = report.verdict
+    vi, en = verdict.words("vi"), verdict.words("en")
+    words = {"meaning": {"vi": vi[0], "en": en[0]}, "advice": {"vi": vi[1], "en": en[1]}}
+    at = report.at.isoformat()
+    return verdict.as_json() | {"at": at, "layers": layers, "data": data} | words
 
 
 def _told(exchange: Exchange, document: Document) -> dict[str, Any]:

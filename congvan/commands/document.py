@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""``congvan document``: issue, accept, refuse, status, open, evidence (DESIGN §5)."""
+"""``congvan document``: issue, accept, refuse, status, open, report, evidence (DESIGN §5)."""
 
 from __future__ import annotations
 
@@ -46,6 +46,17 @@ def register(subparsers: Any) -> None:
     one.add_argument("--agency", metavar="CODE", required=True)
     one.add_argument("--output", metavar="DIR", type=Path, required=True)
     one.set_defaults(run=open_file)
+    one = acts.add_parser(
+        "report", help="the verdict kept on receipt, signed by the receiver; with --anew judged again"
+    )
+    one.add_argument("id", metavar="ID", help="internal id, edXML DocumentId, or number/notation")
+    one.add_argument("--agency", metavar="CODE", required=True, help="the receiving agency")
+    one.add_argument(
+        "--clerk", metavar="ADDRESS", required=True, help="who looks: its clerk or leader (recorded)"
+    )
+    one.add_argument("--anew", action="store_true", help="judge now, and keep that report beside the first")
+    one.add_argument("--output", metavar="FILE", type=Path, help="where the newest signed report goes")
+    one.set_defaults(run=report)
     one = acts.add_parser("evidence", help="everything that proves a sent document, in one file")
     one.add_argument("id", metavar="ID", help="internal id, edXML DocumentId, or number/notation")
     one.add_argument("--output", metavar="FILE", type=Path, required=True)
@@ -191,6 +202,28 @@ def open_file(args: argparse.Namespace) -> int:
     answered = {"verdict": verdict, "files": written}
     emit(args, answered, "\n".join([verdict["verdict"], *(str(one["path"]) for one in written)]))
     return 0 if verdict["verdict"] == "TOTAL-PASSED" else 1
+
+
+def report(args: argparse.Namespace) -> int:
+    """Exit 0 when the newest kept verdict is TOTAL-PASSED."""
+    told = call(
+        find_settings(args),
+        "document.report",
+        {"document": args.id, "agency": args.agency, "who": args.clerk, "anew": args.anew},
+        seconds=_SECONDS,
+    )
+    data = [one.pop("data") for one in told["items"]]
+    if args.output is not None:
+        write_durably(args.output.absolute(), data[-1], mode=0o600)
+    lines = []
+    for one in told["items"]:
+        lines.append(f"{one['at']} {one['verdict']} · {one['meaning']['vi']} · {one['meaning']['en']}")
+        lines += [f"  {text}" for text in one["advice"].values() if text]
+        for layer in one["layers"]:
+            parts = (layer["name"], layer["verdict"], layer["sub_indication"], layer["reason"])
+            lines.append("  - " + " · ".join(dict.fromkeys(part for part in parts if part)))
+    emit(args, told, "\n".join(lines))
+    return 0 if told["items"][-1]["verdict"] == "TOTAL-PASSED" else 1
 
 
 def archive(args: argparse.Namespace) -> int:

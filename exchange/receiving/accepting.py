@@ -20,7 +20,7 @@ from exchange.documents.states import MOVES, move_from
 from exchange.documents.work import load, take_up
 from exchange.edxml.read import read
 from exchange.exchange import Exchange
-from exchange.receiving import events
+from exchange.receiving import events, reports
 from exchange.registers import rows
 from exchange.registers.columns import complete
 from exchange.registers.numbers import ARRIVAL
@@ -120,7 +120,10 @@ def _move(document: Document, *names: str) -> str:
 
 
 def _check_again(exchange: Exchange, document: Document, agency: Agency, clerk: Account) -> None:
-    """The rules of receiving as of now, with the clerk as actor."""
+    """The rules of receiving as of now, with the clerk as actor, over the newest kept report: nothing is judged anew.
+
+    Files are compared with their digests when they are read (R-REC-01).
+    """
     if not document.wrapped_key:
         raise Refused(
             "not-readable",
@@ -140,7 +143,10 @@ def _check_again(exchange: Exchange, document: Document, agency: Agency, clerk: 
             "Its content is not kept here (mark of secrecy); ask the security officer.",
             rule="R-CON-04",
         )
-    verdicts = tuple(verdict_of(exchange, exchange.files.read(work.key, one)) for one in pdfs)
+    judged = [report for report, _ in reports.kept(exchange, document, work.key) if report.whole][-1:]
+    verdicts = tuple(
+        verdict for report in judged for _, verdict in report.layers if verdict.kind == "pdf"
+    ) or tuple(verdict_of(exchange, exchange.files.read(work.key, one)) for one in pdfs)
     receiving = facts.Receiving(
         read(edxml[-1]).packet,
         len(edxml[-1]),

@@ -69,7 +69,16 @@ class ArrivedDocument:
         """The verdict on each layer by its name, outside in."""
         cms = self.opened.signature
         return [
-            ("CMS", Verdict("packet", cms.outcome, cms.sub_indication, signatures=cms.signatures)),
+            (
+                "CMS",
+                Verdict(
+                    "packet",
+                    cms.outcome,
+                    cms.sub_indication,
+                    signatures=cms.signatures,
+                    sub_indication=cms.sub_indication,
+                ),
+            ),
             ("edXML", self.edxml),
             *self.checked.verdicts,
         ]

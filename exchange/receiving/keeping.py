@@ -24,7 +24,7 @@ from exchange.exchange import Exchange
 from exchange.receiving import events
 from exchange.receiving.arrival import ArrivedDocument, Unreadable
 from exchange.receiving.content import Checked, content_digest
-from exchange.receiving.report import signed_report
+from exchange.receiving.reports import FILE_NAME, signed_report
 from mailserver.accounts import Agency
 from policy.ledger.entries import record
 from policy.ledger.leaf import JSON
@@ -205,7 +205,7 @@ def _files(
         )
     ]
     report = signed_report(exchange, agency, found.opened.digest, found.layers)
-    kept.append(("report", exchange.files.write(agency.number, key, "report.json", files.JSON, report)))
+    kept.append(("report", exchange.files.write(agency.number, key, FILE_NAME, files.JSON, report)))
     for number, one in enumerate(found.checked.files, 1):
         name = one.name.replace("\\", "/").rsplit("/", 1)[-1][-150:] or f"tep-{number}"
         kept.append(("attachment", exchange.files.write(agency.number, key, name, one.found_type, one.data)))

@@ -12,7 +12,7 @@ from exchange.sealing.packet_form import is_packet
 from exchange.verifying.cms import is_cms
 from exchange.verifying.openpgp import is_openpgp
 
-Kind = Literal["pdf", "mail", "packet", "edxml", "receipt", "evidence", "cms", "openpgp", "garbage"]
+Kind = Literal["pdf", "mail", "packet", "edxml", "receipt", "evidence", "cms", "openpgp", "report", "garbage"]
 
 _HEADER = re.compile(rb"(?:From [^\r\n]*\r?\n)?[A-Za-z][A-Za-z0-9-]{1,60}:[ \t\r\n]")
 _SUFFIXES: tuple[tuple[str, Kind], ...] = (
@@ -37,6 +37,8 @@ def kind_of(data: bytes, name: str = "") -> Kind:
         return "openpgp"
     if head.startswith(b"{") and b'"congvan_receipt"' in data[:200_000]:
         return "receipt"
+    if head.startswith(b'{"congvan_report"'):
+        return "report"
     if head.startswith(b"<") and b"edXML" in data[:4096]:
         return "edxml"
     by_name: Kind = next((kind for suffix, kind in _SUFFIXES if name.lower().endswith(suffix)), "garbage")

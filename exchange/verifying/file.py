@@ -21,6 +21,7 @@ from exchange.verifying.mail import verify_mail
 from exchange.verifying.openpgp import verify_openpgp
 from exchange.verifying.packet import verify_packet
 from exchange.verifying.pdf import verify_pdf
+from exchange.verifying.report import verify_report
 from policy.ledger.checkpoint import Key
 
 MAX_BYTES = 300_000_000
@@ -38,7 +39,7 @@ def verify_file(
     proved_at: datetime | None = None,
     now: datetime | None = None,
 ) -> Verdict:
-    """Judge a PDF, mail, packet, edXML, receipt or evidence file; anything else is UNREADABLE.
+    """Judge a PDF, mail, packet, edXML, receipt, report or evidence file; anything else is UNREADABLE.
 
     ``anchors`` holds roots, intermediates and revocation lists; ``openers`` decrypt; ``known_logs`` are log
     keys trusted without a certificate; ``pgp_keys`` are OpenPGP keys (armour) that count as their holders'; ``proved_at``
@@ -66,6 +67,8 @@ def verify_file(
             return verify_evidence(data, judging, known_logs)
         case "cms":
             return verify_cms(BytesIO(data), judging, openers)
+        case "report":
+            return verify_report(data, judging)
         case "openpgp":
             return verify_openpgp(data, pgp_keys)[0]
         case _:

@@ -8,6 +8,7 @@ import re
 import pytest
 
 from config.refusal import Unavailable
+from exchange.verifying.file import verify_file
 from tests.webmail.documents.conftest import (
     AUDITOR,
     CLERK,
@@ -51,6 +52,21 @@ def test_issued_received_and_seen_by_both(documents: DocumentSite) -> None:
     (theirs,) = set(re.findall(r'href="/documents/(\d+-\d+)"', listed))
     shown = receiver.get(f"/documents/{theirs}")
     assert "Tiếp nhận" in shown.text
+    assert "Kết luận khi nhận: Hợp lệ" in shown.text
+    assert "Kiểm tra lại:" not in shown.text
+    assert receiver.post(f"/documents/{theirs}/judge", {}).status_code == 303
+    beside = receiver.get(f"/documents/{theirs}").text
+    assert "Kết luận khi nhận: Hợp lệ" in beside
+    assert "Kiểm tra lại: Hợp lệ" in beside
+    report = receiver.get(f"/documents/{theirs}/report/1")
+    anchors = documents.parts.exchange.trust.anchors()
+    verdict = verify_file(report.data, "01.report.json", anchors=anchors)
+    assert (verdict.kind, verdict.verdict, verdict.official) == ("report", "TOTAL-PASSED", True)
+    assert receiver.get(f"/documents/{theirs}/report/3").status_code == 404
+    assert clerk.post(f"/documents/{theirs}/judge", {}).status_code == 403
+    letter = receiver.get("/mail/registry/1").text
+    assert "Gói tin văn bản: Hợp lệ" in letter
+    assert f'href="/documents/{theirs}"' in letter
     file = re.search(rf'src="(/documents/{theirs}/file/\d+)', shown.text)
     assert file is not None
     pdf = receiver.get(file[1])

@@ -32,6 +32,7 @@ _ICONS = {
     "document.sent": "send",
     "document.refused": "undo",
     "document.opened": "eye",
+    "document.judged": "shield",
     "document.void": "x",
     "audit.viewed": "eye",
 }

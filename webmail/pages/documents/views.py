@@ -14,13 +14,25 @@ from config.clock import now_us
 from config.refusal import Refused, Unavailable
 from exchange.documents import records
 from exchange.receipts.evidence import MEDIA_TYPE
+from exchange.receiving import reports
 from exchange.receiving.evidence import evidence_of
+from exchange.verifying.report import SUFFIX
 from mailserver.accounts import Account
 from webmail import frame, navigation, toast
 from webmail.errors import NotAllowed, NotThere, status_of
 from webmail.frame import page
 from webmail.language import current, t
-from webmail.pages.documents import acts, files, forms, issuing, opening, queries, reading, turns
+from webmail.pages.documents import (
+    acts,
+    files,
+    forms,
+    issuing,
+    judged,
+    opening,
+    queries,
+    reading,
+    turns,
+)
 from webmail.pages.documents.forms import Issuing, Note
 from webmail.pages.documents.queries import Listing
 
@@ -160,17 +172,40 @@ def act(ref: str) -> AnyResponse:
     return redirect(url_for("documents.read", ref=ref), code=303)
 
 
+@blueprint.post("/documents/<ref>/judge")
+def judge(ref: str) -> AnyResponse:
+    """Judge a received document anew; the new report is kept and shown beside the first."""
+    found = queries.document(queries.reference(ref))
+    reports.judge_anew(frame.parts().exchange, found.ref, frame.account())
+    toast.leave("document.done-judge")
+    return redirect(url_for("documents.read", ref=ref, _anchor="signatures"), code=303)
+
+
+@blueprint.get("/documents/<ref>/report/<int:number>")
+def report(ref: str, number: int) -> Response:
+    """One kept report as its signed file, for the stand-alone verifier; 1 is the one made on receipt."""
+    found = queries.document(queries.reference(ref))
+    every = reports.opened_for(frame.parts().exchange, found, frame.account())
+    if not 0 < number <= len(every):
+        raise NotThere
+    name = f"{forms.plain(found.fields.number) or found.id}-{number}{SUFFIX}"
+    return files.answer(every[number - 1][1], name, "application/json", saving=True)
+
+
 def _document(ref: str, status: int = 200, **more: Any) -> AnyResponse:
     found = queries.document(queries.reference(ref))
     stored = opening.shown(found)
     main = opening.main(stored)
-    paper = problem = verdict = None
+    paper = problem = verdict = kept = None
     if main is not None:
         try:
             paper = opening.open_main(found)
         except Refused as refusal:
             problem = refusal.text(current())
-    if paper is not None and (found.direction == "incoming" or paper.stored.role != "draft"):
+    if paper is not None and found.direction == "incoming":
+        kept = judged.of(found, paper.stored)
+        verdict = kept.verdict
+    elif paper is not None and paper.stored.role != "draft":
         verdict = opening.verdict(paper)
     parts = frame.parts()
     with parts.database.reading() as conn:
@@ -188,6 +223,7 @@ def _document(ref: str, status: int = 200, **more: Any) -> AnyResponse:
         problem_opening=problem,
         heading=reading.heading(verdict) if verdict is not None else "",
         signatures=reading.signatures(verdict) if verdict is not None else [],
+        kept=kept,
         receivers=receivers,
         received=sum(one.outcome == t("outcome.accepted") for one in receivers),
         steps=reading.steps(found, happened),

@@ -7,15 +7,21 @@ verdict is that of ``congvan verify``; where it fails, nothing that was encrypte
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 from flask import g
 
 from config.refusal import Refused
+from exchange.documents.opening import may_open
+from exchange.documents.work import load
+from exchange.receiving import reports
 from exchange.sealing.judging import Judging
 from exchange.sealing.openpgp import OpenPgp
+from exchange.sealing.packet import packet_digest
+from exchange.sealing.packet_form import is_packet
 from exchange.sealing.recipients import Opener, signer_opener
-from exchange.trust.verdict import Verdict, advice, meaning_of
+from exchange.trust.verdict import FAILED, INDETERMINATE, Verdict, advice, meaning_of
 from exchange.verifying.mail import ReadMail, read_mail
 from mailserver.message import Summary, scan
 from webmail import frame
@@ -39,6 +45,8 @@ class Secured:
     summary: Summary
     html: bool = True
     verdict: Verdict | None = None
+    document: str = ""
+    "The document that this letter, a packet, brought; its verdict is that of the kept report."
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +57,7 @@ class Told:
     icon: str
     title: str
     lines: tuple[str, ...]
+    document: str = ""
 
 
 def secured(letter: Letter) -> Secured:
@@ -59,10 +68,17 @@ def secured(letter: Letter) -> Secured:
     return kept[letter.row.uid]
 
 
-def told(verdict: Verdict) -> Told:
-    """The verdict for the page of a letter."""
+def told(secured: Secured) -> Told | None:
+    """The verdict for the page of a letter; None for one that is neither signed nor encrypted."""
+    verdict = secured.verdict
+    if verdict is None:
+        return None
     kind, icon = _MARKS.get(verdict.verdict, ("bad", "alert"))
     signer = verdict.signatures[0].signer if verdict.signatures else ""
+    if secured.document:
+        title = t("mail.packet-judged", meaning=meaning_of(verdict.verdict, current()))
+        lines = [verdict.words(current())[1] or verdict.reason, t("mail.packet-kept")]
+        return Told(kind, icon, title, tuple(line for line in lines if line), secured.document)
     if verdict.encryption == "failed":
         title = t("mail.cannot-open")
     elif verdict.verdict == "UNSIGNED":
@@ -82,10 +98,37 @@ def _secured(letter: Letter) -> Secured:
     summary = letter.summary
     if summary.parts[0].type not in _SMIME:
         return Secured(data, summary)
+    if (packet := _packet(letter, data)) is not None:
+        verdict, document = packet
+        return Secured(data, summary, False, verdict, document)
     read = _read(letter, data)
     if read.payload is None:
         return Secured(data, summary, read.html, read.verdict)
     return Secured(read.payload, scan(read.payload), read.html, read.verdict)
+
+
+def _packet(letter: Letter, data: bytes) -> tuple[Verdict, str] | None:
+    """(the verdict kept on receipt, the document's id) of a packet that brought a document here."""
+    if not letter.place.shared or letter.place.lent_by or not is_packet(data.partition(b"\r\n\r\n")[0]):
+        return None
+    exchange, account = frame.parts().exchange, frame.account()
+    agency = exchange.accounts.agency(account.agency_code)
+    try:
+        digest = bytes.fromhex(packet_digest(data))
+    except Refused:
+        digest = hashlib.sha256(data).digest()
+    ref = reports.of_packet(exchange, agency, digest) if agency is not None else None
+    if agency is None or ref is None:
+        return None
+    document = load(exchange, ref)
+    if not may_open(account, document, agency):
+        return None
+    kept = reports.opened_for(exchange, document, account)
+    if kept:
+        return kept[0][0].verdict, document.id
+    fields = document.fields  # what could not be opened or authenticated has no report
+    reason = fields.reason if current() == "vi" else fields.reason_en or fields.reason
+    return Verdict("packet", INDETERMINATE if document.state == "held" else FAILED, reason), document.id
 
 
 def _read(letter: Letter, data: bytes) -> ReadMail:

@@ -243,7 +243,7 @@ def _letter_values(letter: Letter) -> dict[str, Any]:
         "as_text": wants_text,
         "both": both or wants_text,
         "files": reading.files(opened.summary),
-        "secured": told(opened.verdict) if opened.verdict is not None else None,
+        "secured": told(opened),
         "door": queries.verdict(letter),
     }
 
