@@ -20,9 +20,10 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	$(BIN)/python -m pip --disable-pip-version-check install -q --no-deps --no-build-isolation -e .
 	touch $@
 
-docs: install ## writes docs/rules.md and docs/rfc.md anew
+docs: install ## writes docs/rules.md, docs/rfc.md and docs/pitfalls.md anew
 	cd / && $(CURDIR)/$(BIN)/congvan rules list --markdown > $(CURDIR)/docs/rules.md
 	$(BIN)/python -m tests.rfc_table
+	$(BIN)/python -m tests.pitfalls_table
 
 install-dev: $(VENV)/.installed-dev
 

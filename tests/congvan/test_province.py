@@ -13,6 +13,7 @@ import ssl
 import subprocess
 import urllib.request
 from collections.abc import Iterator
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,41 @@ def test_a_letter_goes_from_one_office_to_another(demo: Demo) -> None:
     letter = email.message_from_bytes(whole, policy=email.policy.default)
     assert letter["Subject"] == "Thử mot hai ba"
     assert "Nội dung thư" in letter.get_content()
+
+
+def test_s42_nothing_anybody_wrote_lies_in_clear(demo: Demo) -> None:
+    """S42: a letter is sent, read, searched for and moved; its words stand in no file: database and its log, segments,
+    spool, ledger, what the processes said."""
+    words = ["ngontukin", "tukhoabimat", "tentepkin"]
+    sender, reader = demo.account("civil-servant", "H12.02"), demo.account("leader", "H12.03")
+    letter = EmailMessage()
+    letter["From"], letter["To"], letter["Subject"] = sender["address"], reader["address"], words[0]
+    letter.set_content(f"{words[1]} " * 50)
+    letter.add_attachment(b"x" * 2_000_000, maintype="text", subtype="plain", filename=f"{words[2]}.txt")
+    with smtplib.SMTP("localhost", port(demo.ready["submission"])) as client:
+        client.starttls(context=tls(demo))
+        client.login(sender["address"], sender["password"])
+        client.send_message(letter)
+        refused = client.docmd("RCPT", f"TO:<{words[0]}@sonoivu.camau.example>")
+        assert refused[0] == 503
+    with imaplib.IMAP4_SSL("localhost", port(demo.ready["imaps"]), ssl_context=tls(demo)) as client:
+        client.login(reader["address"], reader["password"])
+        client.select("INBOX")
+        _, found = client.search(None, "TEXT", words[1])
+        (number,) = found[0].split()
+        client.fetch(number, "(ENVELOPE BODYSTRUCTURE BODY[])")
+        assert client.copy(number, "INBOX")[0] == "OK"
+    eventually(lambda: demo.congvan("search", "status")["waiting"] == 0)
+    planted = [
+        form for word in words for form in (word.encode(), word.upper().encode(), word.encode("utf-16-le"))
+    ]
+    looked_at = 0
+    for path in demo.folder.rglob("*"):
+        if path.is_file() and path.name != "ready.json":
+            held = path.read_bytes()
+            looked_at += 1
+            assert [one for one in planted if one in held] == [], path
+    assert looked_at > 20
 
 
 def test_the_clerk_sees_the_registry_mailbox(demo: Demo) -> None:

@@ -156,7 +156,7 @@ def test_vacation_is_not_for_mail_that_does_not_name_one(province: Province) -> 
 
 
 def test_two_absent_colleagues_do_not_answer_each_other_for_ever(province: Province) -> None:
-    """S34."""
+    """S34: nobody answers an answer."""
     house = House(province)
     house.script(CV1, away())
     house.script(CV2, away())

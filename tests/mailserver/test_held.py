@@ -22,7 +22,7 @@ from tests.mailserver.queue.conftest import CV1, Carrying, Make, Peer, carrying,
 from tests.mailserver.queue.test_courier import notice
 from tests.mailserver.queue.test_crash import _COURIER
 from tests.mailserver.smtp.serving import Talk
-from tests.mailserver.smtp.test_pitfalls import sign_in
+from tests.mailserver.smtp.talking import sign_in
 
 CV2 = "cv2@vpubnd.camau.example"
 AWAY = "a@elsewhere.example"

@@ -271,6 +271,7 @@ def test_forged_hidden_values_are_not_found(site: Site) -> None:
     filename=st.text(min_size=1, max_size=60),
 )
 def test_nothing_typed_becomes_a_header(subject: str, body: str, name: str, filename: str) -> None:
+    """S16: whatever stands in subject, names, file names and types."""
     from webmail.pages.compose.forms import one_line
 
     content = Content(

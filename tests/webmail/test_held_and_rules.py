@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 
 from config.clock import now_us, today_local
+from config.refusal import Refused
 from config.settings import Submission
 from mailserver.accounts import delegations, passwords
 from mailserver.accounts.changes import NewAccount, add_account, add_credential
@@ -179,3 +180,27 @@ def test_the_officer_holds_releases_and_gives_back(site: Site) -> None:
         assert site.signed_in(address).get("/admin/queue").status_code == 403
         assert site.signed_in(address).post("/admin/queue", {"row": key, "do": "hold"}).status_code == 403
     assert browser.get("/admin").status_code == 302
+
+
+def test_the_officers_page_shows_hostile_addresses_as_text(site: Site) -> None:
+    """S19: what a stranger, a sender or another server wrote is text on the page of the queue too."""
+    hostile = '"<script>alert(1)</script>"@elsewhere.example'
+    data = b"From: x\r\nSubject: x\r\n\r\n"
+
+    def send(sender: str, recipient: str) -> None:
+        incoming = Incoming(sender, (Recipient(recipient),), data, "exchange")
+        site.bridge.wait(site.parts.delivery.deliver(incoming))
+
+    with pytest.raises(Refused):
+        send(CIVIL, hostile)
+    send(hostile, "b@elsewhere.example")
+    with site.parts.database.reading() as conn:
+        rows = outbound.listed(conn, site.province.seal)
+    said = "550 <img src=x onerror=alert(1)>"
+    site.parts.database.write(
+        lambda conn: [outbound.hold(conn, site.province.seal, one, said) for one in rows]
+    )
+    text = officer(site).get("/admin/queue").text
+    assert "<script>alert" not in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    assert "&lt;img src=x onerror=alert(1)&gt;" in text

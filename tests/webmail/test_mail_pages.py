@@ -77,7 +77,7 @@ def test_search_without_marks(site: Site) -> None:
         "before%3A99999-99-99",
         "%F4%8F%BF%BF",
     ):
-        assert browser.get(f"/mail/inbox?q={hostile}").status_code == 200  # S14: a search term is never more
+        assert browser.get(f"/mail/inbox?q={hostile}").status_code == 200  # S14, a search term is never more
     assert "Chuyện khác" in browser.get("/mail/inbox?q=cv1@sonoivu").text
     nothing = browser.get("/mail/inbox?q=không-có-đâu")
     assert "Không thấy “không-có-đâu”" in nothing.text
@@ -244,6 +244,7 @@ def test_a_failure_shows_a_code_and_no_insides(site: Site, caplog: pytest.LogCap
 
 
 def test_hostile_headers_are_only_text(site: Site) -> None:
+    """S19, S21: in list, letter, answer and forwarded letter."""
     bad = b'From: "<script>alert(1)</script>" <"><img src=x onerror=alert(1)>@x.example>\r\nTo: x\r\nSubject: =?utf-8?b?PHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg==?=\r\n\r\nhi\r\n'
     uid = site.put(CIVIL, bad)
     browser = site.signed_in(CIVIL)

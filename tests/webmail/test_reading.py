@@ -111,6 +111,7 @@ def _harmless(text: str) -> None:
 
 @pytest.mark.parametrize("text", CORPUS)
 def test_hostile_html_is_harmless_and_stays_so(text: str) -> None:
+    """S17, S18, S22, S23: nothing runs, loads or covers, also when it is read and written again."""
     once = reading.clean(text, {})
     _harmless(once.html)
     again = reading.clean(once.html, {}).html
@@ -121,6 +122,7 @@ def test_hostile_html_is_harmless_and_stays_so(text: str) -> None:
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.sampled_from(CORPUS), min_size=2, max_size=5), st.integers(0, 40), st.integers(1, 30))
 def test_pieces_of_hostile_html_are_harmless(parts: list[str], at: int, length: int) -> None:
+    """S17, S18, S22, S23: whatever is cut out of it."""
     whole = "".join(parts)
     _harmless(reading.clean(whole[:at] + whole[at + length :], {}).html)
 
@@ -143,6 +145,7 @@ def test_formatting_that_is_harmless_stays() -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.text(alphabet=st.sampled_from(list("abđ <>\"'&:/.@\n\thtpsw()[]javcript%#?=")), max_size=200))
 def test_links_in_text_never_make_markup(text: str) -> None:
+    """S20: links are all that text becomes."""
     made = reading.linked(text)
     seen = _Seen()
     seen.feed(made)
@@ -203,6 +206,7 @@ def test_an_attached_letter_keeps_its_own_files() -> None:
     ],
 )
 def test_names_for_saving(given_name: str, safe: str) -> None:
+    """S25: a name is no path and has no hidden part."""
     message = scan(b"Content-Type: application/pdf\r\n\r\nx")
     part = message.parts[0]
     import dataclasses

@@ -65,6 +65,7 @@ def test_an_app_password_does_not_open_the_pages_when_the_own_one_differs(site: 
 
 @pytest.mark.parametrize("path", ["/sign-in", "/sign-out", "/compose", "/mail/inbox/act"])
 def test_a_form_without_its_token_does_nothing(site: Site, path: str) -> None:
+    """S35: every change needs the token of the session."""
     browser = site.signed_in(CIVIL)
     for fields in ({}, {"token": "0" * 32}):
         answer = browser.client.post(path, base_url=HTTPS, data={"to": CIVIL, **fields})
@@ -73,6 +74,7 @@ def test_a_form_without_its_token_does_nothing(site: Site, path: str) -> None:
 
 
 def test_a_form_from_another_site_is_refused(site: Site) -> None:
+    """S35: also with the right token."""
     browser = site.signed_in(CIVIL)
     data = {"token": browser.token()}
     answer = browser.client.post(

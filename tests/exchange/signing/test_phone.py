@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""A passkey approves: enrolled with an officer's code, bound to document, signer, purpose and time (S40)."""
+"""S40: A passkey approves: enrolled with an officer's code, bound to document, signer, purpose and time."""
 
 from __future__ import annotations
 
@@ -209,6 +209,7 @@ def test_a_proof_that_is_none(house: House, phone: Authenticator, junk: str) -> 
 
 
 def test_enrolling_wants_the_officers_code(house: House) -> None:
+    """S10: a code is good once, five wrong ones use it up, and a passkey of another site or without a check is none."""
     keys, phone = Keys(house.client), Authenticator()
     with pytest.raises(Refused) as problem:
         keys.enrol_passkey("nobody@x.example", "AAAA-BBBB-CCCC", phone.register(b"x" * 32))

@@ -77,6 +77,7 @@ def test_header_changed_on_the_way(province: Province) -> None:
 
 
 def test_what_was_altered_is_not_given_out(province: Province) -> None:
+    """S36: nothing of a letter that was altered, signed or encrypted, is shown."""
     data = _signed(province).replace(b"S8OtbmggZ+G7rWkuDQo=", b"S8OsbmggZ+G7rWkuDQo=")
     read = read_mail(data, province.judging)
     assert (read.verdict.sub_indication, read.payload, read.verdict.fields) == ("HASH_FAILURE", None, None)

@@ -86,6 +86,7 @@ def test_a_locked_account_does_not_open(province: Province) -> None:
 
 
 def test_sessions_end(province: Province) -> None:
+    """S26: a session is a random word that is looked up; a made-up one opens nothing."""
     who = province.people[clerk(province)]
     token = province.accounts.open_session(who, 1)
     province.accounts.close_session(token)

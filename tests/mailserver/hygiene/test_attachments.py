@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""Attachments judged by content, inside ZIP files too, within bounds (S28)."""
+"""S28: Attachments judged by content, inside ZIP files too, within bounds."""
 
 from __future__ import annotations
 

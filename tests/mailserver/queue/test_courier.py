@@ -18,7 +18,7 @@ from mailserver.queue import settling
 from mailserver.store import outbound, schema
 from tests.mailserver.queue.conftest import CV1, Carrying, Make, Peer, serve
 from tests.mailserver.smtp.serving import NAME, Talk, free_port
-from tests.mailserver.smtp.test_pitfalls import data, sign_in
+from tests.mailserver.smtp.talking import data, sign_in
 
 CV2 = "cv1@sonoivu.camau.example"
 
@@ -304,6 +304,7 @@ def test_a_sender_who_is_gone_is_replaced_by_the_postmaster(carrying: Make, peer
 
 
 def test_notices_go_to_senders_elsewhere_and_never_loop(carrying: Make, peer: Peer) -> None:
+    """S34: a notice that cannot be delivered makes no further one."""
     peer.answers = {"gone@e.example": "550 5.1.1 No", "back@e.example": "550 5.1.1 No either"}
     one = carrying(routes={"e.example": f"127.0.0.1:{peer.port}"})
     one.start()

@@ -29,6 +29,7 @@ def build(**more: Any) -> bytes:
 
 @given(st.text(max_size=200), st.text(max_size=200), st.binary(max_size=300))
 def test_nothing_can_be_put_into_it(answer: str, envelope_id: str, original: bytes) -> None:
+    """S16: whatever the other server, the envelope id or the original say."""
     reports = [Report("c@d.example", "", "5.1.1", answer, "mx.example")]
     made = build(envelope_id=envelope_id, reports=reports, original=b"Subject: x\r\n\r\n" + original)
     message: Any = email.message_from_bytes(made, policy=email.policy.SMTP)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""MTA-STS: what a policy is, how it is fetched and kept, and that nothing falls back (S37)."""
+"""S37: MTA-STS: what a policy is, how it is fetched and kept, and that nothing falls back."""
 
 from __future__ import annotations
 

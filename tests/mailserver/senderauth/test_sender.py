@@ -126,6 +126,7 @@ def test_the_field_says_what_was_found_and_nothing_of_a_strangers() -> None:
     ],
 )
 def test_look_alikes(domain: str, odd: bool) -> None:
+    """S38: letters of several scripts in one label are odd, Vietnamese ones are not."""
     assert (odd_label(domain) is not None) == odd
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from config.settings import Mail
 from tests.conftest import Province
 from tests.mailserver.smtp.serving import Serving, serving
 
@@ -16,4 +17,17 @@ from tests.mailserver.smtp.serving import Serving, serving
 def mail(small_province: Province, tmp_path: Path) -> Iterator[Serving]:
     """All three listeners."""
     with serving(small_province, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def roomy(small_province: Province, tmp_path: Path) -> Iterator[Serving]:
+    """With the limits of a real installation."""
+    real = Mail()
+    with serving(
+        small_province,
+        tmp_path,
+        max_message_bytes=real.max_message_bytes,
+        max_recipients=real.max_recipients,
+    ) as made:
         yield made

@@ -185,8 +185,10 @@ def serving(
 class Talk:
     """A raw SMTP client: bytes out, replies in."""
 
-    def __init__(self, where: tuple[str, int], *, greet: bool = True, seconds: float = 10) -> None:
-        self.socket = socket.create_connection(where, seconds)
+    def __init__(
+        self, where: tuple[str, int], *, greet: bool = True, seconds: float = 10, source: str = ""
+    ) -> None:
+        self.socket = socket.create_connection(where, seconds, (source, 0))
         self.file = self.socket.makefile("rb")
         if greet:
             assert self.reply().startswith("220 ")

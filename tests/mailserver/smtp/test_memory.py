@@ -33,10 +33,19 @@ uvloop.install()
 asyncio.run(main())
 """
 _MB = 1024 * 1024
+_BLOCKS = {
+    "dots": b"\r\n.a" * 16384,
+    "nobody reads": b"EHLO x\r\n" * 8192,
+    "headers": b"X: y\r\n" * 8192,
+    "recipients": b"EHLO x\r\nMAIL FROM:<a@b.example>\r\n" + b"RCPT TO:<c@d.example>\r\n" * 4000,
+}
 
 
-@pytest.mark.parametrize("at", ["data", "command", "auth-like", "dots"])
+@pytest.mark.parametrize(
+    "at", ["data", "command", "auth-like", "dots", "nobody reads", "headers", "recipients"]
+)
 def test_s3_two_hundred_megabytes(at: str, tmp_path: Path) -> None:
+    """S3, S4: whatever is sent, and also when nobody reads the answers."""
     root = Path(__file__).parents[3]
     with subprocess.Popen(
         [sys.executable, "-c", _SERVER, str(tmp_path)],
@@ -55,10 +64,10 @@ def test_s3_two_hundred_megabytes(at: str, tmp_path: Path) -> None:
 
         port = int(process.stdout.readline())
         before = memory()[0]
-        block = b"\r\n.a" * 16384 if at == "dots" else b"A" * 65536
+        block = _BLOCKS.get(at, b"A" * 65536)
         sent = 0
-        with Talk(("127.0.0.1", port)) as talk:
-            if at in ("data", "dots"):
+        with Talk(("127.0.0.1", port), seconds=3) as talk:
+            if at in ("data", "dots", "headers"):
                 talk.all("EHLO x", "MAIL FROM:<a@b.example>", "RCPT TO:<c@d.example>", "DATA")
             elif at == "auth-like":
                 talk.send(b"AUTH PLAIN ")

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from tests.mailserver.smtp.serving import Serving, Talk
-from tests.mailserver.smtp.test_pitfalls import CV1, CV2, data, sign_in
+from tests.mailserver.smtp.talking import CV1, CV2, data, sign_in
 
 
 def send(mail: Serving, to: str, subject: str, text: str, parameters: str = "") -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""The store on S3: the same promises as on files, with objects that hold the blobs of a group."""
+"""The store on a bucket: the same promises as on files, with objects that hold the blobs of a group."""
 
 from __future__ import annotations
 
