@@ -108,7 +108,7 @@ class Rendering:
                 if size >= _PIECE:
                     yield b"".join(out)
                     out, size = [], 0
-            if out and not self._bodies:
+            if len(out) >= _RUN and not self._bodies:
                 yield b"".join(out)
                 out, size = [], 0
         if out:

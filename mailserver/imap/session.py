@@ -11,7 +11,8 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from functools import partial
+from typing import Protocol, TypeVar
 
 from config.settings import Settings
 from mailserver.accounts import Account, AccountRef, Accounts
@@ -33,8 +34,9 @@ JudgeAppend = Callable[[Account, Mailbox, bytes], str | None]
 Vouch = Callable[[bytes], Sequence[str]]
 """The mail addresses in a client's certificate (DER) that an authority we trust vouches for now."""
 
+T = TypeVar("T")
 _CHUNK = 128 * 1024
-_FLAG_RUN = 1000
+_FLAG_RUN = 500
 
 
 class Output(Protocol):
@@ -266,6 +268,10 @@ class Session:
             view.take(changes)
         return True
 
+    async def aside(self, weight: int, job: Callable[[], T]) -> T:
+        """What ``job`` gives; made in a thread when its weight (rows, ranges) is more than a few, so that the loop goes on."""
+        return job() if weight <= FEW else await asyncio.to_thread(job)
+
     async def loaded(self) -> View:
         """The selected mailbox with its arrays read."""
         view = self.selected
@@ -282,11 +288,7 @@ class Session:
             return
         self.tell_new_only()
         if expunge and view.gone:
-            numbers, uids = view.expunge()
-            if self.qresync:
-                self.untagged(b"VANISHED " + write_set(uids))
-            else:
-                self.write(b"".join([b"* %d EXPUNGE\r\n" % number for number in numbers]))
+            self.write(await self.aside(4 * len(view.gone), partial(_expunged, view, self.qresync)))
         view.told = view.exists
         if view.new_words:
             view.new_words = False
@@ -295,8 +297,8 @@ class Session:
                 % (view.words.all(), view.words.permanent())
             )
         if view.changed:
-            changed, view.changed = sorted(view.changed - view.gone), set()
-            await self.tell_many_flags([at for uid in changed if (at := view.position(uid)) is not None])
+            changed, view.changed = view.changed, set()
+            await self.tell_many_flags(await self.aside(len(changed), partial(_positions, view, changed)))
 
     def tell_new_only(self) -> None:
         """EXISTS, when messages came: always before anything that names their numbers."""
@@ -331,3 +333,15 @@ class Session:
             await self.absorb()
             await self.tell(expunge=True)
             self.flush()
+
+
+def _expunged(view: View, qresync: bool) -> bytes:
+    """Take the gone messages out of the view; the responses that tell of them (RFC 7162 §3.2.10)."""
+    numbers, uids = view.expunge()
+    if qresync:
+        return b"* VANISHED %b\r\n" % write_set(uids)
+    return b"".join([b"* %d EXPUNGE\r\n" % number for number in numbers])
+
+
+def _positions(view: View, uids: set[int]) -> list[int]:
+    return [at for uid in sorted(uids - view.gone) if (at := view.position(uid)) is not None]

@@ -238,6 +238,12 @@ class View:
         return [at + 1 for at in reversed(positions)], uids
 
 
+def uids_of(view: View, wanted: SequenceSet, *, uid: bool) -> list[int]:
+    """The UIDs of the messages that a set names, gone ones included."""
+    uids = view.uids
+    return [one for span in wanted.positions(uids, uid=uid) for one in uids[span.start : span.stop]]
+
+
 def _joined(changes: Iterable[Change]) -> list[tuple[int, int]]:
     """UID ranges, sorted, overlapping and neighbouring ones joined."""
     found: list[tuple[int, int]] = []

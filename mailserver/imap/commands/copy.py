@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from mailserver.imap.commands.append import judge_copies
 from mailserver.imap.grammar.lexer import Cursor
@@ -12,7 +13,7 @@ from mailserver.imap.naming import require
 from mailserver.imap.replies import No
 from mailserver.imap.rights import flag_mask
 from mailserver.imap.session import Session
-from mailserver.imap.view import View
+from mailserver.imap.view import View, uids_of
 from mailserver.store import Mailbox
 from mailserver.store.mailboxes import NoSuchMailbox
 
@@ -31,14 +32,14 @@ async def run(session: Session, cursor: Cursor, uid: bool = False) -> bytes:
     """Copy messages into another mailbox."""
     view = session.selected
     uids, target = await arguments(session, cursor, uid=uid)
-    words = keywords_of(view, uids)
+    words = await session.aside(len(uids), partial(keywords_of, view, uids))
     pairs = await session.services.store.copy(view.ref, uids, target.mailbox.ref)
     await limit_flags(session, pairs, target)
     await keep_keywords(session, words, pairs, target)
     if target.mailbox.ref == view.ref:
         await session.absorb()
         await session.tell(expunge=False)
-    return copyuid(target.mailbox, pairs) + b"Copied"
+    return await session.aside(len(pairs), partial(copyuid, target.mailbox, pairs)) + b"Copied"
 
 
 async def arguments(session: Session, cursor: Cursor, *, uid: bool) -> tuple[list[int], Target]:
@@ -49,9 +50,10 @@ async def arguments(session: Session, cursor: Cursor, *, uid: bool) -> tuple[lis
     cursor.space()
     name = cursor.mailbox()
     cursor.end()
-    uids = (await session.loaded()).uids
-    chosen = [uids[at] for span in wanted.positions(uids, uid=uid) for at in span]
-    chosen = [one for one in chosen if one not in view.gone]
+    await session.loaded()
+    chosen = await session.aside(view.exists, partial(uids_of, view, wanted, uid=uid))
+    if view.gone:
+        chosen = [one for one in chosen if one not in view.gone]
     try:
         place = session.names.place(name)
         target = session.services.store.mailbox(place.ref) if place.ref is not None else None
@@ -91,6 +93,8 @@ async def keep_keywords(
 ) -> None:
     """Give the copies the keywords of their originals (RFC 9051 §6.4.7: flags are kept)."""
     if "w" not in target.rights:
+        return
+    if not words:
         return
     copies = dict(pairs)
     ref = target.mailbox.ref

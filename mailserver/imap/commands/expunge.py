@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from mailserver.imap.grammar.lexer import Cursor
 from mailserver.imap.session import Session
+from mailserver.imap.view import uids_of
 
 
 async def run(session: Session, cursor: Cursor, uid: bool = False) -> bytes:
@@ -19,8 +22,7 @@ async def run(session: Session, cursor: Cursor, uid: bool = False) -> bytes:
     if wanted is None:
         await session.services.store.expunge(view.ref)
     else:
-        uids = view.uids
-        chosen = [uids[at] for span in wanted.positions(uids, uid=True) for at in span]
+        chosen = await session.aside(view.exists, partial(uids_of, view, wanted, uid=True))
         await session.services.store.expunge(view.ref, chosen)
     await session.absorb()
     await session.tell(expunge=True)

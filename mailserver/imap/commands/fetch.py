@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from functools import partial
 
 from mailserver.imap.commands.select import vanished_since
 from mailserver.imap.grammar.fetching import Item, Modifiers, parse_items, parse_modifiers
 from mailserver.imap.grammar.lexer import Cursor, Syntax
+from mailserver.imap.grammar.sequences import SequenceSet
 from mailserver.imap.grammar.windows import window
 from mailserver.imap.rendering import Rendering
 from mailserver.imap.session import Session
@@ -45,15 +47,16 @@ async def run(session: Session, cursor: Cursor, uid: bool = False) -> bytes:
         if since is not None and "MODSEQ" not in names:
             items.append(Item("MODSEQ"))
     if modifiers.vanished and since is not None:
-        gone = vanished_since(view, since, wanted)
+        gone = await session.aside(view.exists, partial(vanished_since, view, since, wanted))
         if gone:
             session.untagged(b"VANISHED (EARLIER) " + gone)
-    spans = _page(view, wanted.positions(view.uids, uid=uid), modifiers)
-    if since:  # CHANGEDSINCE 0 is no filter (Q14)
-        spans = _joined(at for span in spans for at in span if view.modseqs(at) > since)
+    weight = view.exists if since or modifiers.partial else len(wanted.ranges)
+    spans = await session.aside(weight, partial(_spans, view, wanted, modifiers, uid=uid))
+    count = sum(map(len, spans))
     seen = await _see(session, view, items, spans)
     job = Rendering(view, session.services.pages, session.services.searches.facts, items, seen)
-    inline = job.ready(spans) or sum(map(len, spans)) <= (_INLINE if not job.reads else 1)
+    few = count <= (_INLINE if not job.reads else 1)
+    inline = few or await session.aside(count, partial(job.ready, spans))
     pieces = job.pieces(spans)
     while True:
         made = next(pieces, None) if inline else await asyncio.to_thread(next, pieces, None)
@@ -63,6 +66,15 @@ async def run(session: Session, cursor: Cursor, uid: bool = False) -> bytes:
         await session.breathe()
     await session.tell(expunge=False)
     return job.result(uid=uid)
+
+
+def _spans(view: View, wanted: SequenceSet, modifiers: Modifiers, *, uid: bool) -> list[range]:
+    """The positions that are asked for."""
+    spans = _page(view, wanted.positions(view.uids, uid=uid), modifiers)
+    since = modifiers.since
+    if not since:  # CHANGEDSINCE 0 is no filter (Q14)
+        return spans
+    return _joined(at for span in spans for at in span if view.modseqs(at) > since)
 
 
 def _page(view: View, spans: list[range], modifiers: Modifiers) -> list[range]:
@@ -95,7 +107,9 @@ async def _see(session: Session, view: View, items: list[Item], spans: list[rang
     """Set \\Seen where the items ask for it; returns the UIDs whose new flags go into the answer."""
     if view.readonly or "s" not in view.rights or not any(one.sees for one in items):
         return set()
-    unseen = [at for span in spans for at in span if not view.flags(at) & SEEN]
+    unseen = await session.aside(
+        sum(map(len, spans)), lambda: [at for span in spans for at in span if not view.flags(at) & SEEN]
+    )
     uids, told = view.uids, set[int]()
     for start in range(0, len(unseen), SLICE):
         part = [at for at in unseen[start : start + SLICE] if uids[at] not in view.gone]

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from mailserver.imap.commands.myrights import line as rights_line
 from mailserver.imap.commands.status import parse_items, status_items
@@ -14,6 +15,7 @@ from mailserver.imap.grammar.lexer import Cursor, Syntax
 from mailserver.imap.grammar.names import decode_name
 from mailserver.imap.naming import SEPARATOR, Named
 from mailserver.imap.session import Session
+from mailserver.imap.view import FEW
 
 _SELECTION = frozenset({"SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"})
 _RETURN = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "MYRIGHTS"})
@@ -52,7 +54,8 @@ async def run(session: Session, cursor: Cursor) -> bytes:
     if patterns == [""] and not options.extended:
         session.untagged(b'LIST (\\Noselect) "/" ""')
         return b"Done"
-    for line in lines(session, reference, patterns, options, b"LIST"):
+    heavy = FEW + 1 if "DELETED" in options.status else 0  # counted row by row
+    for line in await session.aside(heavy, partial(lines, session, reference, patterns, options, b"LIST")):
         session.write(line)
         await session.breathe()
     return b"Done"

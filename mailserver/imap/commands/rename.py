@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from mailserver.imap.grammar.lexer import Cursor
 from mailserver.imap.naming import INBOX, SEPARATOR, NotAllowed, check_new, require
 from mailserver.imap.replies import No
@@ -34,7 +36,7 @@ async def run(session: Session, cursor: Cursor) -> bytes:
     if source.name == INBOX:
         ref = names.ref(old)
         made = await store.create(owner, target.name)
-        await store.move(ref, [row.uid for row in store.uid_map(ref)], made)
+        await store.move(ref, [uid for uid, *_ in await asyncio.to_thread(store.marks, ref)], made)
         return b"Renamed"
     below = names.children(source)
     own = store.find(owner, source.name)

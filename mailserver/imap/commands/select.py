@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from mailserver.imap.grammar import strings
 from mailserver.imap.grammar.lexer import Cursor, Syntax
@@ -108,17 +109,17 @@ def _known(cursor: Cursor) -> Known:
 
 
 async def _resynchronise(session: Session, view: View, known: Known) -> None:
-    vanished = vanished_since(view, known.modseq, known.uids)
+    vanished = await session.aside(view.exists, partial(vanished_since, view, known.modseq, known.uids))
     if vanished:
         session.untagged(b"VANISHED (EARLIER) " + vanished)
+    await session.tell_many_flags(await session.aside(view.exists, partial(_changed, view, known)))
+
+
+def _changed(view: View, known: Known) -> list[int]:
+    """The positions of what the client may hold in an older state."""
     uids = view.uids
-    positions = range(len(uids))
-    if known.uids is not None:
-        positions_known = known.uids.positions(uids, uid=True)
-        wanted = [at for one in positions_known for at in one if view.modseqs(at) > known.modseq]
-    else:
-        wanted = [at for at in positions if view.modseqs(at) > known.modseq]
-    await session.tell_many_flags(wanted)
+    spans = [range(len(uids))] if known.uids is None else known.uids.positions(uids, uid=True)
+    return [at for span in spans for at in span if view.modseqs(at) > known.modseq]
 
 
 def vanished_since(view: View, modseq: int, among: SequenceSet | None) -> bytes:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from mailserver.imap.grammar import strings
 from mailserver.imap.grammar.lexer import Cursor, Syntax
@@ -30,7 +31,8 @@ async def run(session: Session, cursor: Cursor) -> bytes:
     cursor.space()
     items = parse_items(cursor)
     cursor.end()
-    found = status_items(session, session.names.mailbox(name), items)
+    mailbox = session.names.mailbox(name)
+    found = await session.aside(weight(mailbox, items), partial(status_items, session, mailbox, items))
     session.untagged(b"STATUS %b (%b)" % (strings.mailbox(name, utf8=session.utf8_names), found))
     return b"Done"
 
@@ -42,6 +44,11 @@ def parse_items(cursor: Cursor) -> tuple[str, ...]:
     if unknown or not items:
         raise Syntax(f"{unknown[0][:40]} is not an item of STATUS" if unknown else "No items")
     return items
+
+
+def weight(mailbox: Mailbox, items: tuple[str, ...]) -> int:
+    """How many rows the items make the store look at."""
+    return mailbox.exists if "DELETED" in items else 0
 
 
 def status_items(session: Session, mailbox: Mailbox, items: tuple[str, ...]) -> bytes:

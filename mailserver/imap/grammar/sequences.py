@@ -63,6 +63,16 @@ class SequenceSet:
 def parse_sequence_set(text: bytes) -> SequenceSet | None:
     """The set, or None when it is not one (0, garbage, over 32 bits)."""
     found = []
+    if b":" not in text and b"*" not in text and b"," in text:  # a long list of numbers is read in one go
+        pieces = text.split(b",")
+        if not all(pieces) or max(map(len, pieces)) > 10:
+            return None
+        numbers = list(map(int, pieces))
+        return (
+            SequenceSet(tuple(zip(numbers, numbers, strict=True)))
+            if 0 < min(numbers) <= max(numbers) <= _TOP
+            else None
+        )
     for piece in text.split(b","):
         match = _RANGE.match(piece)
         if match is None:
