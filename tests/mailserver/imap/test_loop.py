@@ -1,54 +1,129 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""No command holds the event loop: CPU of its thread between two turns stays small (DESIGN 4.5)."""
+"""No command on a mailbox of 10,000 holds the event loop: CPU of its thread between two turns (DESIGN 4.5).
+
+The design asks for about 2 ms. The limit here is twice that, so that a slower machine fails only what is wrong:
+a whole command over 10,000 messages takes 10 to 1,000 ms. A turn that was over it is looked at again, as the first
+use of a query or a page fault of the machine is not the command's. Python's collector is off meanwhile.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from tests.mailserver.imap.conftest import Served
 from tests.mailserver.imap.dialogue import Wire
+from tests.mailserver.imap.test_security import signed_in
 
-_MOST_S = 0.008
-"""Four times the 2 ms of the design, so that a slow machine's clock does not fail the test; a whole command over
-3,000 messages takes 10 to 100 ms."""
-COMMANDS = (
-    b"FETCH 1:* (UID FLAGS)",
+_MANY = 10_000
+_MOST_S = 0.004
+_TRIES = 3
+_EACH_SECOND = b",".join(b"%d" % one for one in range(1, _MANY, 2))
+LOOKS = (
+    b"FETCH 1:* FLAGS",
+    b"FETCH 1:* (UID FLAGS MODSEQ)",
     b"FETCH 1:* (UID ENVELOPE BODYSTRUCTURE RFC822.SIZE INTERNALDATE FLAGS)",
     b"FETCH 1:* (UID ENVELOPE BODYSTRUCTURE RFC822.SIZE INTERNALDATE FLAGS)",
+    b"FETCH 1:* BODY.PEEK[HEADER.FIELDS (SUBJECT FROM)]",
     b"FETCH 1:* (UID BODY.PEEK[])",
-    b"STORE 1:* +FLAGS (\\Flagged)",
+    b"FETCH 1:* (PREVIEW EMAILID THREADID SAVEDATE)",
+    b"UID FETCH 1:* (FLAGS) (CHANGEDSINCE 1)",
+    b"UID FETCH 1:* (FLAGS) (CHANGEDSINCE 1 VANISHED)",
+    b"UID FETCH 1:* (FLAGS) (PARTIAL -1:-5000)",
+    b"UID FETCH %b (FLAGS)" % _EACH_SECOND,
     b"SEARCH UNSEEN SUBJECT x",
-    b"COPY 1:1000 Nh&AOE-p",
+    b"UID SEARCH RETURN (ALL COUNT) NOT FLAGGED",
+    b"UID SEARCH UID %b" % _EACH_SECOND,
+    b"SEARCH RETURN (SAVE) 1:*",
+    b"FETCH $ UID",
+    b"SEARCH TEXT kinh",
+    b"SORT (REVERSE DATE SUBJECT) UTF-8 ALL",
+    b"THREAD REFERENCES UTF-8 ALL",
+    b"STATUS Nh&AOE-p (MESSAGES UNSEEN SIZE DELETED)",
+    b'LIST "" * RETURN (STATUS (MESSAGES UNSEEN SIZE DELETED))',
+    b"NOOP",
+)
+CHANGES = (
+    (b"", b"COPY 1:* Nh&AOE-p"),
+    (b"", b"MOVE 1:1500 Nh&AOE-p"),
+    (b"STORE 1:1500 +FLAGS.SILENT (\\Deleted)", b"EXPUNGE"),
+    (b"STORE 1:1500 +FLAGS.SILENT (\\Deleted)", b"UID EXPUNGE %b" % _EACH_SECOND),
+    (b"", b"FETCH 1:* BODY[TEXT]"),
+    (b"UNSELECT", b"SELECT INBOX"),
+    (b"UNSELECT", b"SELECT INBOX (QRESYNC (${v} 1))"),
+    (b"UNSELECT", b"SELECT INBOX (QRESYNC (${v} 1 1:10000))"),
 )
 
 
-@pytest.mark.timeout(180)
-def test_the_loop_is_never_held(served: Served, password: str) -> None:
-    rows = [(b"Subject: x\r\n\r\n%d" % number, 0, 1_780_000_000_000_000) for number in range(3000)]
-    served.run(served.store.append_many(served.inbox(), rows))
-    worst: dict[bytes, float] = {}
-    now = [b""]
+class Watch:
+    """The longest turns of the loop since `fresh`, in s of CPU of its thread."""
 
-    async def watch() -> None:
+    def __init__(self) -> None:
+        self.longest = 0.0
+        self.over = False
+
+    async def run(self) -> None:
+        """Take every turn."""
         last = time.thread_time()
-        while now[0] != b"end":
+        while not self.over:
             await asyncio.sleep(0)
-            spent = time.thread_time() - last
-            worst[now[0]] = max(worst.get(now[0], 0.0), spent)
-            last = time.thread_time()
+            now = time.thread_time()
+            self.longest = max(self.longest, now - last)
+            last = now
 
-    wire = Wire(served.port)
-    wire.line()
-    wire.command(f"LOGIN {served.person('cv1').address} {password}")
+
+@contextmanager
+def watched(served: Served) -> Iterator[Watch]:
+    """A watch at work, without the collector."""
+    watch = Watch()
+    gc.collect()
+    gc.disable()
+    running = asyncio.run_coroutine_threadsafe(watch.run(), served.loop)
+    try:
+        yield watch
+    finally:
+        watch.over = True
+        gc.enable()
+        running.result(30)
+
+
+def _longest(watch: Watch, wire: Wire, before: bytes, command: bytes) -> float:
+    """The best of a few runs of the longest turn."""
+    best = 1.0
+    for _ in range(_TRIES):
+        if before:
+            wire.command(before)
+        watch.longest = 0.0
+        answer = wire.command(command)[-1]
+        assert b" OK" in answer, (command, answer)
+        best = min(best, watch.longest)
+        if best <= _MOST_S:
+            break
+    return best
+
+
+@pytest.mark.timeout(300)
+def test_the_loop_is_never_held(served: Served, password: str) -> None:
+    """Neither by the session that asks nor by one that idles in the same mailbox and is told of it all."""
+    letter = b"Subject: x %d\r\nFrom: <a%d@b.example>\r\nMessage-ID: <%d@b.example>\r\n\r\nkinh %d"
+    rows = [(letter % (n, n % 50, n, n), 0, 1_780_000_000_000_000) for n in range(_MANY)]
+    served.run(served.store.append_many(served.inbox(), rows))
+    mailbox = served.store.mailbox(served.inbox())
+    assert mailbox is not None
+    wire, idler = signed_in(served, password), signed_in(served, password)
+    wire.command("ENABLE CONDSTORE QRESYNC")
     wire.command("SELECT INBOX")
-    watching = asyncio.run_coroutine_threadsafe(watch(), served.loop)
-    for command in COMMANDS:
-        now[0] = command
-        assert b" OK" in wire.command(command)[-1]
-    now[0] = b"end"
-    watching.result(30)
-    over = {command: spent for command, spent in worst.items() if command and spent > _MOST_S}
-    assert not over
+    idler.command("SELECT INBOX")
+    idler.command("FETCH 1:* FLAGS")
+    idler.send(b"i IDLE\r\n")
+    held = {}
+    with watched(served) as watch:
+        for before, command in (*((b"", one) for one in LOOKS), *CHANGES):
+            text = command.replace(b"${v}", b"%d" % mailbox.uidvalidity)
+            held[command[:60]] = _longest(watch, wire, before, text)
+    assert {command: spent for command, spent in held.items() if spent > _MOST_S} == {}
