@@ -238,6 +238,11 @@ class View:
         return [at + 1 for at in reversed(positions)], uids
 
 
+def positions_of(view: View, wanted: SequenceSet, *, uid: bool) -> list[int]:
+    """The positions of the messages that a set names, gone ones included."""
+    return [at for span in wanted.positions(view.uids, uid=uid) for at in span]
+
+
 def uids_of(view: View, wanted: SequenceSet, *, uid: bool) -> list[int]:
     """The UIDs of the messages that a set names, gone ones included."""
     uids = view.uids

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 from mailserver.imap import flags
 from mailserver.imap.grammar.lexer import Cursor, Syntax
@@ -12,8 +13,8 @@ from mailserver.imap.grammar.sequences import write_set
 from mailserver.imap.naming import NotAllowed
 from mailserver.imap.rights import flag_mask
 from mailserver.imap.session import Session
-from mailserver.imap.view import View
-from mailserver.store.flagging import SLICE, Flagged, flagged
+from mailserver.imap.view import View, positions_of
+from mailserver.store.flagging import SLICE, Flagged, Foreseen, flagged
 
 _HOW = {"FLAGS": "replace", "+FLAGS": "add", "-FLAGS": "remove"}
 
@@ -41,7 +42,7 @@ async def run(session: Session, cursor: Cursor, uid: bool = False) -> bytes:
     if not allowed or (mask and not mask & allowed):
         raise NotAllowed("w")
     uids = view.uids
-    positions = [at for span in wanted.positions(uids, uid=uid) for at in span]
+    positions = await session.aside(view.exists, partial(positions_of, view, wanted, uid=uid))
     refused: Sequence[int] = ()
     if unchanged_since is None and (how != "replace" or allowed == -1):
         await _store(session, view, positions, how, mask & allowed, silent=bool(suffix))
@@ -51,11 +52,16 @@ async def run(session: Session, cursor: Cursor, uid: bool = False) -> bytes:
         )
     await session.tell(expunge=False)
     if refused:
-        numbers = refused if uid else [at + 1 for one in refused if (at := view.position(one)) is not None]
-        return b"[MODIFIED %b] Some were changed by others" % write_set(sorted(numbers))
-    if not uid and view.gone and any(uids[at] in view.gone for at in positions):
+        told = await session.aside(len(refused), partial(_named, view, refused, uid=uid))
+        return b"[MODIFIED %b] Some were changed by others" % told
+    if not uid and view.gone and not view.gone.isdisjoint([uids[at] for at in positions]):
         return b"[EXPUNGEISSUED] Some are gone"
     return b"Done"
+
+
+def _named(view: View, uids: Sequence[int], *, uid: bool) -> bytes:
+    numbers = uids if uid else [at + 1 for one in uids if (at := view.position(one)) is not None]
+    return write_set(sorted(numbers))
 
 
 async def _store(
@@ -64,31 +70,36 @@ async def _store(
     """Change slice by slice; the next one is on its way to the disk while the answer to this one is written."""
     uids, store = view.uids, session.services.store
 
-    def begin(start: int) -> tuple[list[int], list[int], asyncio.Task[Flagged]]:
+    def prepared(start: int) -> tuple[list[int], list[int], list[int], Foreseen]:
         part = [at for at in positions[start : start + SLICE] if uids[at] not in view.gone]
-        changing, foreseen = view.foresee(part, how, mask)
-        return (
-            part,
-            changing,
-            asyncio.create_task(store.flag(view.ref, [uids[at] for at in part], how, mask, foreseen)),
-        )
+        return part, [uids[at] for at in part], *view.foresee(part, how, mask)
 
-    coming = begin(0)
+    async def begin(start: int) -> tuple[list[int], list[int], asyncio.Task[Flagged]]:
+        part, chosen, changing, foreseen = await session.aside(
+            len(positions) - start, partial(prepared, start)
+        )
+        return part, changing, asyncio.create_task(store.flag(view.ref, chosen, how, mask, foreseen))
+
+    coming = await begin(0)
     for start in range(0, max(len(positions), 1), SLICE):
         part, changing, task = coming
         done = await task
-        before = {} if done.foreseen else {uids[at]: view.flags(at) for at in part}
-        if not view.flagged(changing, how, mask, done):
+        before = {}
+        if silent and not done.foreseen:
+            before = await session.aside(len(part), lambda: {uids[at]: view.flags(at) for at in part})  # noqa: B023
+        if not await session.aside(len(changing), partial(view.flagged, changing, how, mask, done)):
             await session.absorb()
         if start + SLICE < len(positions):
-            coming = begin(start + SLICE)
+            coming = await begin(start + SLICE)
         if not silent:
-            view.changed.difference_update([uids[at] for at in part])
+            if view.changed:
+                view.changed.difference_update([uids[at] for at in part])
             await session.tell_many_flags(part)
         elif done.foreseen:
-            _tell_modseqs(session, view, changing)
+            await session.aside(len(changing), partial(_tell_modseqs, session, view, changing))
         else:
-            _silence(session, view, before, done.changed, how, mask)
+            silence = partial(_silence, session, view, before, done.changed, how, mask)
+            await session.aside(len(done.changed), silence)
 
 
 async def _store_unchanged(
@@ -106,23 +117,24 @@ async def _store_unchanged(
     uids = view.uids
     set_flags = session.services.store.set_flags
     chosen = [uids[at] for at in positions]
-    before = {one: view.flags(at) for one, at in zip(chosen, positions, strict=True)} if silent else {}
+    before = await session.aside(
+        len(positions) * silent, lambda: {uids[at]: view.flags(at) for at in positions} if silent else {}
+    )
     if how == "replace" and allowed != -1:
         away = ~mask & allowed
         changed, refused = await set_flags(view.ref, chosen, "remove", away, unchanged_since)
-        unchanged = [one for one in chosen if one not in set(refused)]
+        unchanged = sorted(set(chosen).difference(refused))
         changed = sorted({*changed, *(await set_flags(view.ref, unchanged, "add", mask & allowed))[0]})
     else:
         changed, refused = await set_flags(view.ref, chosen, how, mask & allowed, unchanged_since)
     await session.absorb()
     if silent:
-        _silence(session, view, before, changed, how, mask)
+        await session.aside(len(changed), partial(_silence, session, view, before, changed, how, mask))
     else:
         view.changed.difference_update(chosen)
         left = set(refused)
-        await session.tell_many_flags(
-            [at for at, one in zip(positions, chosen, strict=True) if one not in left]
-        )
+        told = [at for at in positions if uids[at] not in left] if left else positions
+        await session.tell_many_flags(told)
     return refused
 
 
