@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import pwd
 import shutil
@@ -158,9 +159,12 @@ def one_province(folder: Path) -> Iterator[Province]:
     database.close()
 
 
-def _province(database: Database, seal: Seal, tmp_path: Path) -> Iterator[Province]:
-    kept = (passwords.APP, passwords.keep(passwords.APP, PASSWORD))
+@functools.cache
+def _kept(salt: bytes) -> bytes:
+    return passwords.keep(passwords.APP, PASSWORD, salt)
 
+
+def _province(database: Database, seal: Seal, tmp_path: Path) -> Iterator[Province]:
     def job(conn: sa.Connection) -> tuple[Agency, Agency, dict[str, Account]]:
         home = add_agency(conn, seal, NewAgency("H12.01", "Văn phòng UBND", "VP", "vpubnd.camau.example"))
         other = add_agency(conn, seal, NewAgency("H12.02", "Sở Nội vụ", "SNV", "sonoivu.camau.example"))
@@ -173,6 +177,7 @@ def _province(database: Database, seal: Seal, tmp_path: Path) -> Iterator[Provin
                 ("civil-servant", "cv2"),
             ):
                 address = f"{local}@{agency.domain}"
+                kept = (passwords.APP, _kept(passwords.scram_salt(seal, address)))
                 people[address] = add_account(
                     conn, seal, agency, NewAccount(address, f"{role} {agency.short}", role, role, (kept,))
                 )

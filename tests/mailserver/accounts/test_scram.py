@@ -10,7 +10,8 @@ import hmac
 import pytest
 
 from config.refusal import Refused
-from mailserver.accounts import devices, scram
+from mailserver.accounts import devices, passwords, scram
+from mailserver.accounts.changes import add_credential
 from tests.conftest import PASSWORD, Province
 
 
@@ -37,11 +38,6 @@ def test_the_exchange_of_rfc_5802(small_province: Province) -> None:
     accounts = small_province.accounts
     challenge = scram.Challenge.of(b"n,," + bare, accounts.scram_salt)
     final, expected = client(challenge, bare, PASSWORD)
-    with pytest.raises(Refused, match="Wrong address or password"):  # kept before there were keys of SCRAM
-        accounts.authenticate_scram("imap", challenge.name, "192.0.2.1", challenge.proof(final))
-    accounts.authenticate("imap", name, PASSWORD, "192.0.2.1")
-    small_province.database.write(accounts.uses.write)
-    assert accounts.authenticate("imap", name, PASSWORD, "192.0.2.1").address == name
     account, answer = small_province.accounts.authenticate_scram(
         "imap", challenge.name, "192.0.2.1", challenge.proof(final)
     )
@@ -52,6 +48,25 @@ def test_the_exchange_of_rfc_5802(small_province: Province) -> None:
         small_province.accounts.authenticate_scram("imap", name, "192.0.2.1", challenge.proof(wrong))
     with pytest.raises(Refused, match="Wrong address or password"):
         small_province.accounts.authenticate_scram("imap", "x@y.example", "192.0.2.2", challenge.proof(final))
+
+
+def test_a_password_kept_without_keys_gets_them_when_it_is_used_in_plain(small_province: Province) -> None:
+    who = next(one for one in small_province.people.values() if one.role != "registry")
+    accounts, old = small_province.accounts, "kept before there was SCRAM"
+    kept = passwords.keep(passwords.APP, old)
+    small_province.database.write(
+        lambda conn: add_credential(conn, small_province.seal, who.ref, passwords.APP, kept, "")
+    )
+    bare = b"n=%b,r=fyko+d2lbbFgONRv9qkxdawL" % who.address.encode()
+    challenge = scram.Challenge.of(b"n,," + bare, accounts.scram_salt)
+    proof = challenge.proof(client(challenge, bare, old)[0])
+    with pytest.raises(Refused, match="Wrong address or password"):
+        accounts.authenticate_scram("imap", challenge.name, "192.0.2.1", proof)
+    accounts.authenticate("imap", who.address, old, "192.0.2.1")
+    small_province.database.write(accounts.uses.write)
+    assert accounts.authenticate("imap", who.address, old, "192.0.2.1") == who
+    assert accounts.authenticate_scram("imap", challenge.name, "192.0.2.1", proof)[0] == who
+    assert not accounts.uses._renewed
 
 
 def test_each_name_has_its_own_salt_and_an_unknown_one_has_one_too(small_province: Province) -> None:
