@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -153,6 +154,55 @@ def test_one_node_is_killed_under_load(cluster: tuple[Settings, Settings, dict[s
     finally:
         for one in (*nodes, signer):
             one.kill()
+
+
+def test_a_session_on_one_node_sees_at_once_what_happens_on_the_other(
+    cluster: tuple[Settings, Settings, dict[str, str]],
+) -> None:
+    """By LISTEN and NOTIFY of the database, not by looking now and then: the idler's server sweeps every 15 s only."""
+    first, second, passwords = cluster
+    who = next(one for one in passwords if one.startswith("chuyenvien"))
+    nodes = [Node(first, ("mail",)), Node(second, ("mail",))]
+    try:
+        for one in nodes:
+            eventually(one.is_up, 60)
+        here = imaplib.IMAP4("127.0.0.1", port(first.listen.imap))
+        there = imaplib.IMAP4("127.0.0.1", port(second.listen.imap))
+        for client in (here, there):
+            client.login(who, passwords[who])
+        here.append("INBOX", "", None, b"Subject: first\r\n\r\nx\r\n")  # type: ignore[arg-type]
+        for client in (here, there):
+            client.select("INBOX")
+        count = int(there.untagged_responses["EXISTS"][-1])
+        waits = []
+        for number in range(5):
+            there.send(b"i%d IDLE\r\n" % number)
+            assert there.readline().startswith(b"+")
+            began = time.monotonic()
+            here.append("INBOX", "", None, b"Subject: %d\r\n\r\nx\r\n" % number)  # type: ignore[arg-type]
+            count += 1
+            assert heard(there) == b"* %d EXISTS" % count
+            here.store(str(count), "+FLAGS.SILENT", "\\Flagged")
+            assert heard(there).startswith(b"* %d FETCH (" % count)
+            waits.append(time.monotonic() - began)
+            there.send(b"DONE\r\n")
+            assert heard(there) == b"i%d OK Done" % number
+        assert sorted(waits)[2] < 7, waits  # half a sweep; two wake-ups take some ms
+        here.store(f"1:{count}", "+FLAGS.SILENT", "\\Deleted")
+        here.expunge()
+        assert there.noop()[0] == "OK"  # the other node's numbers change only now
+        assert int(there.select("INBOX")[1][0]) == 0  # type: ignore[arg-type]
+    finally:
+        for one in nodes:
+            one.kill()
+
+
+def heard(client: imaplib.IMAP4) -> bytes:
+    """The next line that says something new."""
+    while True:
+        line = client.readline().strip()
+        if not line.startswith((b"* OK Still", b"* 0 RECENT")):
+            return line
 
 
 def subjects(where: int, who: str, password: str) -> Counter[str]:

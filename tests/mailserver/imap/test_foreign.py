@@ -55,7 +55,7 @@ def _grant(served: Served, rights: str, to: object = None) -> None:
     served.run(served.store.grant(mailbox, who, rights, "test", "test"))
 
 
-def test_without_a_right_a_mailbox_is_like_one_that_is_not_there(shared: Served, password: str) -> None:
+def test_s30_without_a_right_a_mailbox_is_like_one_that_is_not_there(shared: Served, password: str) -> None:
     wire = signed_in(shared, password)
     wire.command("SELECT INBOX")
     there, not_there = _box(shared), _box(shared).replace("Chung", "KhongCo")
@@ -70,7 +70,7 @@ def test_without_a_right_a_mailbox_is_like_one_that_is_not_there(shared: Served,
 
 
 @pytest.mark.parametrize("right", list("lrswipkxtea"))
-def test_one_right_lets_do_what_it_says_and_no_more(shared: Served, password: str, right: str) -> None:
+def test_s30_one_right_lets_do_what_it_says_and_no_more(shared: Served, password: str, right: str) -> None:
     _grant(shared, right)
     wire = signed_in(shared, password)
     wire.command("SELECT INBOX")
@@ -90,7 +90,7 @@ def test_one_right_lets_do_what_it_says_and_no_more(shared: Served, password: st
     assert (len(listed) > 1) is (right == "l")
 
 
-def test_what_is_taken_back_counts_at_once(shared: Served, password: str) -> None:
+def test_s32_what_is_taken_back_counts_at_once(shared: Served, password: str) -> None:
     """S32: a session that has a mailbox open does not keep it."""
     _grant(shared, "lr")
     wire = signed_in(shared, password)
