@@ -67,6 +67,11 @@ thunderbird: install-dev ## Debian's thunderbird shows our letters as signed and
 	command -v thunderbird >/dev/null || apt-get install -y -qq --no-install-recommends thunderbird
 	$(BIN)/python -m tests.clients.thunderbird
 
+.PHONY: clients
+clients: install-dev thunderbird ## Debian's offlineimap3, fetchmail and thunderbird with real jobs against a started demo
+	command -v offlineimap >/dev/null && command -v fetchmail >/dev/null || apt-get install -y -qq --no-install-recommends offlineimap3 fetchmail
+	$(BIN)/python -m tests.clients.mail_programs
+
 lock: install-dev ## writes the locks anew
 	$(BIN)/uv pip compile pyproject.toml --group build --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate -q -o requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --group dev -c requirements.lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate -q -o requirements-dev.lock
