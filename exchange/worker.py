@@ -16,15 +16,16 @@ from typing import Any
 from config.clock import now_us
 from config.leases import hold
 from config.refusal import Refused, Unavailable
-from exchange import key_acts
+from exchange import key_acts, pin_acts
 from exchange.documents import archive, finding, late_stamps, listing, walk
 from exchange.documents.model import Document
 from exchange.documents.opening import open_packet_file
+from exchange.documents.work import load
 from exchange.edxml.attachments import unpack
 from exchange.edxml.model import DocumentPacket
 from exchange.edxml.read import read
 from exchange.exchange import Exchange
-from exchange.receiving import accepting, answers, reports
+from exchange.receiving import accepting, again, answers, reports
 from exchange.receiving.evidence import evidence_of
 from exchange.receiving.follower import Follower
 from exchange.verifying.report import Report
@@ -149,6 +150,13 @@ def acts(exchange: Exchange) -> dict[str, Callable[..., Any]]:
             )
         return {"id": found.id, "items": [_reported(one, data) for one, data in kept]}
 
+    def reopen(document: str, agency: str, who: str) -> dict[str, Any]:
+        """``document reopen``: look once more at a packet that was held unopened."""
+        home = exchange.agency(agency)
+        person = exchange.person(who, home, "clerk")
+        found = finding.find(exchange, document, home)
+        return _told(exchange, load(exchange, again.look_again(exchange, found.ref, person)))
+
     def archived(document: str) -> dict[str, Any]:
         """``document archive``: the archive copy, renewed now, with the verdict on it."""
         found = finding.find(exchange, document)
@@ -163,6 +171,7 @@ def acts(exchange: Exchange) -> dict[str, Callable[..., Any]]:
 
     return {
         **key_acts.acts(exchange),
+        **pin_acts.acts(exchange),
         "document.archive": archived,
         "document.issue": issue,
         "document.seal": seal,
@@ -171,6 +180,7 @@ def acts(exchange: Exchange) -> dict[str, Callable[..., Any]]:
         "document.status": status,
         "document.open": open_file,
         "document.report": report,
+        "document.reopen": reopen,
         "document.evidence": evidence,
     }
 

@@ -57,6 +57,11 @@ def register(subparsers: Any) -> None:
     one.add_argument("--anew", action="store_true", help="judge now, and keep that report beside the first")
     one.add_argument("--output", metavar="FILE", type=Path, help="where the newest signed report goes")
     one.set_defaults(run=report)
+    one = acts.add_parser("reopen", help="look again at a packet that was held unopened")
+    one.add_argument("id", metavar="ID")
+    one.add_argument("--agency", metavar="CODE", required=True, help="the receiving agency")
+    one.add_argument("--clerk", metavar="ADDRESS", required=True)
+    one.set_defaults(run=reopen)
     one = acts.add_parser("evidence", help="everything that proves a sent document, in one file")
     one.add_argument("id", metavar="ID", help="internal id, edXML DocumentId, or number/notation")
     one.add_argument("--output", metavar="FILE", type=Path, required=True)
@@ -202,6 +207,14 @@ def open_file(args: argparse.Namespace) -> int:
     answered = {"verdict": verdict, "files": written}
     emit(args, answered, "\n".join([verdict["verdict"], *(str(one["path"]) for one in written)]))
     return 0 if verdict["verdict"] == "TOTAL-PASSED" else 1
+
+
+def reopen(args: argparse.Namespace) -> int:
+    """After the sender's certificate was pinned, or a revocation list came."""
+    asked = {"document": args.id, "agency": args.agency, "who": args.clerk}
+    told = call(find_settings(args), "document.reopen", asked, seconds=_SECONDS)
+    emit(args, told, f"{told['number']} ({told['id']}): {NAMES[told['state']][0]}")
+    return 0
 
 
 def report(args: argparse.Namespace) -> int:

@@ -43,6 +43,7 @@ TIMELINE = {
     "document.processing": ("Đang xử lý", "In work"),
     "document.done": ("Hoàn thành", "Done"),
     "document.opened": ("Mở xem", "Opened"),
+    "document.reopened": ("Mở lại gói tin", "Packet opened again"),
     "document.judged": ("Kiểm tra lại chữ ký", "Signatures judged anew"),
 }
 """Kinds of events → Vietnamese and English."""

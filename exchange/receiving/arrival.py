@@ -125,8 +125,10 @@ def look(exchange: Exchange, agency: Agency, mail: bytes, message_id: str) -> Ar
         return unreadable(
             "held",
             "certificate-not-pinned",
-            f"{sender.name} ký bằng chứng thư chưa được thông báo trước. Xác minh với cơ quan gửi qua kênh khác.",
-            f"{sender.name} signed with a certificate it had not announced. Ask the sender by another way.",
+            f"{sender.name} ký bằng chứng thư chưa được thông báo trước. Xác minh với cơ quan gửi qua kênh khác; "
+            "nếu đúng, quản trị hệ thống ghim chứng thư (`congvan agency pin add`), rồi văn thư bấm “Mở lại gói tin”.",
+            f"{sender.name} signed with a certificate it had not announced. Ask the sender by another way; if it is "
+            "right, the system officer pins it (`congvan agency pin add`), then press “Open the packet again”.",
             sender.code,
         )
     verdict, reading = verify_edxml(opened.edxml, judge_with)

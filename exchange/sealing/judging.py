@@ -157,5 +157,6 @@ def signature_verdict(
         verdict=outcome,
         sub_indication=sub_indication,
         revocation=chain.revocation if chain else "not-checked",
+        authority=chain.authority if chain else "installation",
         certificate=certificate.public_bytes(serialization.Encoding.DER),
     )

@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.x509 import ocsp
 
 from config.refusal import Refused
+from exchange.trust.verdict import Authority
 
 MAX_FILE = 20 * 1024 * 1024
 MAX_ITEMS = 2000
@@ -31,11 +32,12 @@ class TrustUnreadable(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """From when to when a root is trusted (``None``: open), by a trust list."""
+    """From when to when a root is trusted (``None``: open), by a trust list of ``kind``."""
 
     root: x509.Certificate
     since: datetime | None
     until: datetime | None
+    kind: Authority = "installation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,13 @@ class Anchors:
         own = [one for one in self.periods if one.root == root]
         return not own or any(
             (one.since is None or one.since <= at) and (one.until is None or at <= one.until) for one in own
+        )
+
+    def kind_of(self, root: x509.Certificate) -> Authority:
+        """Whose authority ``root`` is, by the lists that name it; one that no list names is the installation's."""
+        named = {one.kind for one in self.periods if one.root == root}
+        return next(
+            (kind for kind in ("government", "installation", "public") if kind in named), "installation"
         )
 
     @classmethod

@@ -23,7 +23,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 from exchange.trust.anchors import Anchors
 from exchange.trust.ocsp import ocsp_status
 from exchange.trust.revocation import Status, status_of
-from exchange.trust.verdict import FAILED, INDETERMINATE, PASSED, Outcome, Revocation
+from exchange.trust.verdict import FAILED, INDETERMINATE, PASSED, Authority, Outcome, Revocation
 
 Usage = Literal["sign", "encrypt", "timestamp", "tls", "any"]
 
@@ -58,6 +58,7 @@ class ChainResult:
     sub_indication: str
     revocation: Revocation
     path: tuple[x509.Certificate, ...]
+    authority: Authority = "installation"
 
 
 def validate_chain(
@@ -176,7 +177,7 @@ def _judge(
     own: Revocation = "good" if statuses and statuses[0] is Status.GOOD else "not-checked"
     if require and Status.UNKNOWN in statuses:
         return no(INDETERMINATE, "TRY_LATER", own)
-    return ChainResult(PASSED, "", own, path)
+    return ChainResult(PASSED, "", own, path, anchors.kind_of(path[-1]))
 
 
 def _status(cert: x509.Certificate, issuer: x509.Certificate, anchors: Anchors, at: datetime) -> Status:

@@ -3,12 +3,12 @@
 
     ca.pem                    the root                 intermediate.pem   the issuing authority
     crls/root.crl issuing.crl DER                      tsa.pem            the time-stamp authority
-    ocsp/*.der                stored OCSP responses    lists.toml         trust lists and pins (`trust.lists`)
+    ocsp/*.der                stored OCSP responses    lists.toml         trust lists (`trust.lists`); pins.toml pins
     people/<address>.pem      certificate + issuer     ledger.vkey        the ledger's public key
     agencies/<code>.sign.pem  <code>.encrypt.pem       also agencies elsewhere, when added
     openpgp/*.asc             OpenPGP keys of partners
 
-Read by every process, written only by provisioning and by the signer (revocation lists).
+Read by every process, written only by provisioning, by the signer (revocation lists) and by ``congvan agency pin`` (the worker).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from config.durable import write_durably
 from exchange.trust.anchors import Anchors, Period, read_certificates, read_crls
-from exchange.trust.lists import Lists, read_lists
+from exchange.trust.lists import PINS, Lists, read_lists, read_pins
 from exchange.trust.ocsp import read_response
 
 _MAX_CACHED = 20_000
@@ -96,12 +96,13 @@ class TrustDirectory:
         return self._all(self.path / "ca.pem")
 
     def lists(self) -> Lists:
-        """The trust lists and pins."""
-        return read_lists(self.path / "lists.toml")
+        """The trust lists, and the pins written by hand or by command."""
+        found = read_lists(self.path / "lists.toml")
+        return Lists(found.lists, (*found.pins, *read_pins(self.path / PINS)))
 
     def _periods(self) -> tuple[Period, ...]:
         return tuple(
-            Period(root, one.since, one.until)
+            Period(root, one.since, one.until, one.kind)
             for one in self.lists().lists
             for name in one.roots
             for root in read_certificates((self.path / name).read_bytes(), name)

@@ -14,6 +14,8 @@
     code = "H30.01"
     sha256 = "…"                        # of the certificate (DER)
     from = 2026-12-01T00:00:00Z         # a roll-over announced in advance
+
+``pins.toml`` holds the pins that ``congvan agency pin`` wrote, in the same form.
 """
 
 from __future__ import annotations
@@ -23,14 +25,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from exchange.trust.anchors import TrustUnreadable
+from exchange.trust.verdict import Authority
 
-KINDS = ("installation", "government", "public")
+KINDS: tuple[Authority, ...] = get_args(Authority)
+PINS = "pins.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,7 @@ class TrustList:
     """Roots (file names below the trust folder) with their time; ``None``: open."""
 
     name: str
-    kind: str
+    kind: Authority
     roots: tuple[str, ...]
     since: datetime | None
     until: datetime | None
@@ -70,6 +74,11 @@ class Lists:
         own = [one for one in self.pins if one.code == code]
         digest = certificate.fingerprint(hashes.SHA256()).hex()
         return not own or any(one.sha256 == digest and one.holds(at) for one in own)
+
+
+def read_pins(path: Path) -> list[Pin]:
+    """The pins of ``pins.toml``, which `exchange.trust.pins` writes. Raises `TrustUnreadable`."""
+    return list(read_lists(path).pins)
 
 
 def read_lists(path: Path) -> Lists:

@@ -164,11 +164,14 @@ def _together(found: list[Found]) -> Verdict:
     attached = sealed and all(_is_attachment(one) for one in found if one.verdict.role != "timestamp")
     sealing = [one.sub_indication for one in signed if one.sub_indication in _OF_THE_SEAL]
     named = sealing[0] if sealing else first_sub_indication(signed)
-    official = outcome == PASSED and sealed and not attached
+    public = any(one.authority == "public" for one in signed)
+    official = outcome == PASSED and sealed and not attached and not public
     if outcome == PASSED:
         reason = _said(signed, sealed, attached)
     else:
         reason = f"{named}: {advice(named, 'en')}"
+    if outcome == PASSED and public:
+        reason += "; by a public authority, so not official"
     modes = {one.subject.approval for one in found if one.subject is not None and one.subject.approval}
     if "file" in modes:
         reason += " (demo keys, approved by file)"

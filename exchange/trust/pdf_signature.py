@@ -23,7 +23,7 @@ from exchange.trust.cms_signature import Stamp, chain_at, check_bytes, iso, judg
 from exchange.trust.pdf_changes import POLICY
 from exchange.trust.second_validator import compared, own_says, pyhanko_says
 from exchange.trust.subject import Subject, subject_of
-from exchange.trust.verdict import FAILED, INDETERMINATE, PASSED, Outcome, SignatureVerdict
+from exchange.trust.verdict import FAILED, INDETERMINATE, PASSED, Authority, Outcome, SignatureVerdict
 
 log = logging.getLogger("congvan.trust")
 _HEX = re.compile(rb"<(?:[0-9a-f]+|[0-9A-F]+)>")
@@ -76,10 +76,11 @@ def judge_signature(
     proven = stamp.moment if stamp is not None else None
     outcome: Outcome = checked.outcome
     named, revocation, subject = checked.sub_indication, None, None
+    authority: Authority = "installation"
     if checked.certificate is not None:
         subject = subject_of(checked.certificate)
         status, sub, chain = chain_at(checked, anchors, proven, claimed, now, require)
-        revocation = chain.revocation
+        revocation, authority = chain.revocation, chain.authority
         if not named:
             outcome, named = status, sub
     if outcome != FAILED:
@@ -105,6 +106,7 @@ def judge_signature(
         certificate=checked.certificate.public_bytes(Encoding.DER) if checked.certificate else b"",
         stamped=proven is not None,
         initials=initials,
+        authority=authority,
     )
     opinions = _opinions(embedded, data, digest, anchors, proven or claimed or now)
     return Found(compared(verdict, opinions), subject, coverage.end, stamp, str(embedded.field_name))

@@ -14,6 +14,8 @@ from typing import Any, Literal
 Outcome = Literal["TOTAL-PASSED", "INDETERMINATE", "TOTAL-FAILED", "UNSIGNED", "UNREADABLE"]
 Role = Literal["person", "organisation", "timestamp"]
 Revocation = Literal["good", "revoked", "not-checked"]
+Authority = Literal["installation", "government", "public"]
+"""Whose authority a certificate hangs on, by the trust lists (ND23/2025: official seals hang on the government's)."""
 Encryption = Literal["none", "decrypted", "failed"]
 
 PASSED: Outcome = "TOTAL-PASSED"
@@ -47,6 +49,8 @@ class SignatureVerdict:
     opinions: tuple[tuple[str, Outcome], ...] = ()
     """What other validators said: (name, outcome); for the stored report."""
     initials: bool = False
+    authority: Authority = "installation"
+    """By a public authority (of businesses and citizens) a signature is sound, but never an agency's official one."""
 
     def as_json(self) -> dict[str, Any]:
         """The nine keys of DESIGN §5."""

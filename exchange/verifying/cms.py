@@ -56,7 +56,8 @@ def verify_cms(
 def _of(judgement: CmsJudgement, encryption: Encryption) -> Verdict:
     official = False
     if judgement.outcome == PASSED and judgement.certificate is not None:
-        official = subject_of(judgement.certificate).role == "organisation"
+        public = any(one.authority == "public" for one in judgement.signatures)
+        official = subject_of(judgement.certificate).role == "organisation" and not public
     return Verdict(
         "cms",
         judgement.outcome,

@@ -45,7 +45,8 @@ def _verdict(judgement: XmlJudgement, reading: Reading, problems: list[Problem])
         own = to_new_code(reading.packet.sender.organ_id)
         if subject.role == "organisation" and subject.code and to_new_code(subject.code) != own:
             outcome, sub = FAILED, "SEAL_OF_OTHER_AGENCY"
-        official = outcome == PASSED and subject.role == "organisation"
+        public = any(one.authority == "public" for one in signatures)
+        official = outcome == PASSED and subject.role == "organisation" and not public
     first = next((one for one in problems if one.severity == "block"), None)
     if outcome == PASSED and first is not None:
         outcome, official = INDETERMINATE, False

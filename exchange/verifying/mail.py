@@ -197,7 +197,8 @@ def _of_cms(judgement: CmsJudgement, payload: bytes) -> _Signed:
     official = False
     if judgement.certificate is not None:
         subject = subject_of(judgement.certificate)
-        addresses, official = subject.addresses, bool(subject.organisation)
+        public = any(one.authority == "public" for one in judgement.signatures)
+        addresses, official = subject.addresses, bool(subject.organisation) and not public
     return _Signed(
         judgement.outcome, judgement.sub_indication, judgement.signatures, addresses, official, payload
     )

@@ -167,6 +167,7 @@ def _line(one: SignatureVerdict) -> dict[str, Any]:
         **one.as_json(),
         "stamped": one.stamped,
         "initials": one.initials,
+        "authority": one.authority,
         "certificate_sha256": _digest(one.certificate) if one.certificate else "",
         "validators": dict(one.opinions),
     }

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -23,7 +24,9 @@ from exchange.trust.directory import TrustDirectory
 from exchange.trust.lists import read_lists
 from exchange.trust.ocsp import read_response
 from exchange.trust.subject import subject_of
+from exchange.verifying.file import verify_file
 from exchange.verifying.second import heard
+from tests.corpus.make import EXPECTED, FILES
 from tests.exchange.sealing.province import Province
 from tests.exchange.trust.government import Government, government
 
@@ -175,3 +178,20 @@ def test_the_governments_profile(gov: Government) -> None:
         judging = Judging(anchors)
         judgement = heard(verify_signed(data, b"x", judging), data, b"x", judging)
         assert judgement.outcome == "TOTAL-PASSED", judgement
+
+
+@pytest.mark.parametrize(
+    ("kind", "official"), [("installation", True), ("government", True), ("public", False)]
+)
+def test_whose_authority_decides_what_is_official(kind: str, official: bool, tmp_path: Path) -> None:
+    """Sound signatures stay sound; official they are by our own and the government's authority, not by a public one."""
+    directory = TrustDirectory(tmp_path)
+    directory.create()
+    (tmp_path / "ca.pem").write_bytes((FILES / "trust" / "ca.pem").read_bytes())
+    (tmp_path / "lists.toml").write_text(f'[[list]]\nname = "x"\nkind = "{kind}"\nroots = ["ca.pem"]\n')
+    now = datetime.fromisoformat(json.loads(EXPECTED.read_text())["now"])
+    for name in ("official.pdf", "signed.edxml", "signed.eml"):
+        verdict = verify_file((FILES / name).read_bytes(), name, anchors=directory.anchors(), now=now)
+        assert (verdict.verdict, verdict.official) == ("TOTAL-PASSED", official), name
+        assert {one.authority for one in verdict.signatures if one.role != "timestamp"} == {kind}
+        assert ("public authority" in verdict.reason) == (kind == "public" and name == "official.pdf")

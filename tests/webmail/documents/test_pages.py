@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from config.refusal import Unavailable
 from exchange.verifying.file import verify_file
@@ -200,3 +201,28 @@ def test_others_do_not_open_it(documents: DocumentSite, address: str) -> None:
     assert browser.post(f"/documents/{ref}/act", {"do": "void", "reason": "x"}).status_code == 403
     assert browser.get("/documents/9-9").status_code == 404
     assert browser.get("/documents/x").status_code == 404
+
+
+def test_an_unpinned_seal_is_held_and_opened_again(documents: DocumentSite) -> None:
+    exchange = documents.parts.exchange
+    receiver = documents.signed_in(RECEIVER)
+    other = exchange.trust.signing_certificate_of_agency("H12.02").fingerprint(SHA256()).hex()
+    pins = exchange.trust.path / "pins.toml"
+    pins.write_text(f'[[pin]]\ncode = "H12.01"\nsha256 = "{other}"\n')
+    issue(documents)
+    documents.carry()
+    (held,) = set(re.findall(r'href="/documents/(\d+-\d+)"', receiver.get("/documents").text))
+    shown = receiver.get(f"/documents/{held}").text
+    assert "congvan agency pin add" in shown
+    assert "Mở lại gói tin" in shown
+    letter = receiver.get("/mail/registry/1").text
+    assert "Gói tin văn bản: Chưa kết luận được" in letter
+    assert "congvan agency pin add" in letter
+    again = receiver.post(f"/documents/{held}/reopen", {})
+    assert again.status_code == 422
+    assert "chưa được thông báo trước" in again.text
+    pins.unlink()
+    opened = receiver.post(f"/documents/{held}/reopen", {})
+    assert opened.status_code == 303
+    assert "Kết luận khi nhận: Hợp lệ" in receiver.get(opened.headers["Location"]).text
+    assert "Gói tin văn bản: Hợp lệ" in receiver.get("/mail/registry/1").text

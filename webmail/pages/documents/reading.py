@@ -106,6 +106,8 @@ def _signature(one: SignatureVerdict) -> Signature:
         told.append(t(f"document.revocation-{one.revocation}"))
     else:
         told.append(advice(one.sub_indication, current()) or meaning_of(one.verdict, current()))
+    if one.authority != "installation":
+        told.append(t(f"document.authority-{one.authority}"))
     if _file_approved(one):
         told.append(t("document.file-approved"))
     where = one.organisation if one.organisation and one.organisation != one.signer else ""

@@ -14,7 +14,7 @@ from config.clock import now_us
 from config.refusal import Refused, Unavailable
 from exchange.documents import records
 from exchange.receipts.evidence import MEDIA_TYPE
-from exchange.receiving import reports
+from exchange.receiving import again, reports
 from exchange.receiving.evidence import evidence_of
 from exchange.verifying.report import SUFFIX
 from mailserver.accounts import Account
@@ -181,6 +181,20 @@ def judge(ref: str) -> AnyResponse:
     return redirect(url_for("documents.read", ref=ref, _anchor="signatures"), code=303)
 
 
+@blueprint.post("/documents/<ref>/reopen")
+def reopen(ref: str) -> AnyResponse:
+    """Look once more at a packet that was held unopened; leads to the document it brought."""
+    found = queries.document(queries.reference(ref))
+    try:
+        made = again.look_again(frame.parts().exchange, found.ref, frame.account())
+    except Unavailable:
+        raise
+    except Refused as refusal:
+        return _document(ref, problem=forms.notes(refusal, current()), status=422)
+    toast.leave("document.done-reopen")
+    return redirect(url_for("documents.read", ref=made.id), code=303)
+
+
 @blueprint.get("/documents/<ref>/report/<int:number>")
 def report(ref: str, number: int) -> Response:
     """One kept report as its signed file, for the stand-alone verifier; 1 is the one made on receipt."""
@@ -224,6 +238,7 @@ def _document(ref: str, status: int = 200, **more: Any) -> AnyResponse:
         heading=reading.heading(verdict) if verdict is not None else "",
         signatures=reading.signatures(verdict) if verdict is not None else [],
         kept=kept,
+        readable=bool(found.wrapped_key),
         receivers=receivers,
         received=sum(one.outcome == t("outcome.accepted") for one in receivers),
         steps=reading.steps(found, happened),
