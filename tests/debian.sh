@@ -6,6 +6,7 @@ declare -A of=(
   [mutt]=mutt [age]=age [strace]=strace [mbsync]=isync [swaks]=swaks [xmlsec1]=xmlsec1 [pdfsig]=poppler-utils
   [opendkim]=opendkim [clamd]=clamav-daemon [chromium]=chromium [openssl]=openssl [setpriv]=util-linux [softhsm2-util]=softhsm2 [postfix]=postfix
   [neomutt]=neomutt [javac]=default-jdk-headless [dovecot]=dovecot-imapd
+  [thunderbird]=thunderbird
 )
 missing=()
 for program in "${!of[@]}"; do
