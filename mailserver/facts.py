@@ -99,7 +99,7 @@ def _text(data: bytes, summary: Summary) -> str:
 
 
 def _reason(text: str) -> str | None:
-    first = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    first = text.lstrip().split("\n", 1)[0].strip()
     for mark in _REASON:
         if first.lower().startswith(mark):
             return first[len(mark) :].strip()[:500] or None

@@ -62,7 +62,8 @@ def body_text(data: bytes, part: Part, limit: int = _LIMIT) -> str:
     if len(raw) < part.size:
         octets = _whole_characters(octets)
     text = decode(octets, charset)
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    text = text.replace("\r\n", "\n")
+    return text.replace("\r", "\n") if "\r" in text else text
 
 
 def _whole_characters(octets: bytes) -> bytes:

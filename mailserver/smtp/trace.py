@@ -7,6 +7,7 @@ import re
 import secrets
 from dataclasses import dataclass
 from email.utils import format_datetime
+from functools import lru_cache
 
 from config.clock import to_local
 
@@ -60,8 +61,13 @@ def fields(hop: Hop, sender: str, recipients: list[str]) -> bytes:
     return (
         f"Return-Path: <{sender}>\r\n"
         f"Received: from {helo} ({known})\r\n\tby {hop.hostname} with {hop.protocol} id {hop.number}{tls}{to};"
-        f"\r\n\t{format_datetime(to_local(hop.at_us))}\r\n"
+        f"\r\n\t{_moment(hop.at_us // 1_000_000)}\r\n"
     ).encode()
+
+
+@lru_cache(maxsize=4)
+def _moment(seconds: int) -> str:
+    return format_datetime(to_local(seconds * 1_000_000))
 
 
 class HeaderTooLarge(Exception):
