@@ -17,6 +17,7 @@ from webmail.pages.audit.views import blueprint as audit_pages
 from webmail.pages.compose.views import blueprint as compose_pages
 from webmail.pages.devices.views import blueprint as device_pages
 from webmail.pages.directory.views import blueprint as directory_pages
+from webmail.pages.documents.placing import blueprint as placing_pages
 from webmail.pages.documents.views import blueprint as document_pages
 from webmail.pages.filters.views import blueprint as filter_pages
 from webmail.pages.mail.views import blueprint as mail_pages
@@ -47,6 +48,7 @@ ROOMS = (
     compose_pages,
     directory_pages,
     document_pages,
+    placing_pages,
     register_pages,
     signing_pages,
     audit_pages,

@@ -6,6 +6,7 @@ Without the signer nobody opens anything; what is recorded is written before the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
@@ -23,6 +24,8 @@ from mailserver.accounts import Account, Agency
 from policy.ledger.entries import record
 from policy.ledger.leaf import JSON
 from policy.rights import may, relation, require
+
+_AS_FAR_AS = ("issued", "sealing", "signed", "signing", "draft")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +45,21 @@ def may_open(account: Account, document: Document, agency: Agency) -> bool:
     return may(account.role, "document.read", related)
 
 
-def open_for(
-    exchange: Exchange, ref: DocumentRef, person: Account, roles: tuple[str, ...] = ("issued", "attachment")
-) -> list[OpenedFile]:
-    """The files with these roles for ``person``; recorded as opened. Raises `Refused`, `Unavailable`.
+def readable(document: Document, kept: Sequence[StoredFile]) -> list[StoredFile]:
+    """The files a reader gets of all that are ``kept``: what came in, or the document as far as it is, then its
+    attachments (sealed ones when there are)."""
+    if document.direction == "incoming":
+        return [one for one in kept if one.role == "attachment"]
+    newest = {one.role: one for one in kept}
+    main = next((newest[role] for role in _AS_FAR_AS if role in newest), None)
+    if document.state in ("drafted", "returned"):
+        main = newest.get("draft")  # signatures on a text that was given back count no more
+    annexes = "annex-sealed" if "annex-sealed" in newest else "annex"
+    return [*([main] if main is not None else []), *(one for one in kept if one.role == annexes)]
 
-    An outgoing document that is not sealed yet gives its newest PDF instead.
-    """
+
+def open_for(exchange: Exchange, ref: DocumentRef, person: Account) -> list[OpenedFile]:
+    """The `readable` files for ``person``; recorded as opened. Raises `Refused`, `Unavailable`."""
     document = load(exchange, ref)
     agency = exchange.agency_numbered(ref.agency)
     if not may_open(person, document, agency):
@@ -61,9 +72,7 @@ def open_for(
         )
     with exchange.database.reading() as conn:
         kept = files.listing(conn, exchange.seal, ref)
-    chosen = [one for one in kept if one.role in roles]
-    if not chosen and document.direction == "outgoing":
-        chosen = [one for one in kept if one.media_type == files.PDF][-1:]
+    chosen = readable(document, kept)
     opened = exchange.document_key(document.fields.key_code, document.wrapped_key, "open", person.address)
     found = [OpenedFile(one, exchange.files.read(opened.key, one)) for one in chosen]
     detail: dict[str, JSON] = {

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
@@ -56,8 +56,17 @@ def may_place(document: Document, person: Account) -> bool:
     )
 
 
-def move_fields(exchange: Exchange, ref: DocumentRef, person: Account, wanted: Mapping[str, Box]) -> None:
-    """Put fields of a draft elsewhere. Raises `Refused` when it is signed or not this person's to change."""
+def move_fields(
+    exchange: Exchange,
+    ref: DocumentRef,
+    person: Account,
+    wanted: Mapping[str, Box],
+    sizes: Sequence[tuple[float, float]],
+) -> None:
+    """Put fields of a draft elsewhere (none: the usual places); ``sizes`` of its pages in points.
+
+    Raises `Refused` when it is signed, not this person's to change, or a field would leave its page.
+    """
     document = load(exchange, ref)
     if document.state != "drafted":
         raise wrong_state(document.state)
@@ -67,8 +76,10 @@ def move_fields(exchange: Exchange, ref: DocumentRef, person: Account, wanted: M
             "Chỉ người soạn thảo và văn thư của cơ quan đặt vị trí chữ ký.",
             "Only the drafter and the agency's clerk place the signature.",
         )
-    text = places_text(wanted)
-    read_places(text, document.fields.pages or 1)
+    for box in wanted.values():
+        _on_its_page(box, sizes)
+    text = places_text(wanted) if wanted else ""
+    read_places(text, len(sizes))
     fields = dataclasses.replace(document.fields, places=text)
 
     def job(conn: sa.Connection) -> None:
@@ -78,3 +89,21 @@ def move_fields(exchange: Exchange, ref: DocumentRef, person: Account, wanted: M
         files.forget_prepared(conn, ref)
 
     exchange.database.write(job)
+
+
+def not_on_a_page() -> Refused:
+    """The refusal of a place that is not wholly on a page."""
+    return Refused(
+        "bad-places",
+        "Có ô nằm ngoài trang. Kéo ô vào trong trang, hoặc sửa số trang và khoảng cách.",
+        "A box is not wholly on its page. Move it onto the page, or correct its page and distances.",
+    )
+
+
+def _on_its_page(box: Box, sizes: Sequence[tuple[float, float]]) -> None:
+    if not -len(sizes) <= box.page < len(sizes):
+        raise not_on_a_page()
+    width, height = sizes[box.page]
+    inside = (box.left, box.bottom, width - box.left - box.width, height - box.bottom - box.height)
+    if not all(one >= -1 for one in inside):  # not a number is no place either
+        raise not_on_a_page()

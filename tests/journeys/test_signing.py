@@ -93,14 +93,14 @@ def phone(driver: Playwright, small_province: Province, tmp_path: Path) -> Itera
         settings = dataclasses.replace(made.exchange.settings, base=tmp_path)
         with (
             serving(small_province, tmp_path, settings, made.exchange) as served,
-            _browser(driver, served) as found,
+            browser(driver, served) as found,
         ):
             page, context, devtools = found
             yield Phone(page, context, devtools, made, served, code)
 
 
 @contextlib.contextmanager
-def _browser(driver: Playwright, served: Served) -> Iterator[tuple[Page, BrowserContext, CDPSession]]:
+def browser(driver: Playwright, served: Served) -> Iterator[tuple[Page, BrowserContext, CDPSession]]:
     """Chromium that knows the server's key (passkeys don't work behind a certificate error)."""
     certificate = x509.load_pem_x509_certificate(served.certificate.read_bytes())
     spki = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

@@ -18,6 +18,8 @@ _LINE = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
 _MARK = re.compile(r"[0-9a-f]{16,64}\Z")
 _LONGEST_TEXT = 200_000
 _MOST = 2_000
+_MOST_ANNEXES = 40
+_BETWEEN = re.compile(r"[,;\s]+")
 _SAID = re.compile(r"\[(R-[A-Z]+-\d+)\] (.*?) \(([^()]*(?:\([^()]*\)[^()]*)*)\)(?= \[R-|$)", re.DOTALL)
 
 _BY_CODE = {
@@ -32,7 +34,10 @@ _BY_CODE = {
     "no-encryption-certificate": "to",
     "wrong-role": "signer",
     "not-of-agency": "signer",
-    "no-certificate": "signer",
+    "no-certificate": "others",
+    "signer-twice": "others",
+    "too-many-signers": "others",
+    "too-many-annexes": "annex",
     "document-too-large": "pdf",
     "nothing-to-issue": "pdf",
     "not-approved": "pdf",
@@ -48,7 +53,7 @@ _BY_RULE = {
     "R-ISS-03": "signer",
     "R-ISS-04": "pdf",
 }
-FIELDS = ("pdf", "kind", "unit", "subject", "to", "signer")
+FIELDS = ("pdf", "annex", "others", "kind", "unit", "subject", "to", "signer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,12 @@ class Issuing:
     file_name: str = ""
     approved: bool = False
     pdf: bytes = field(default=b"", repr=False)
+    initials: str = ""
+    co_signers: str = ""
+    "Addresses with commas between them, in the order of signing."
+    annexes: tuple[tuple[str, bytes], ...] = field(default=(), repr=False)
+    draft_only: bool = False
+    "The clerk keeps a draft for its signers instead of issuing at once."
 
 
 def written() -> Issuing:
@@ -95,7 +106,20 @@ def written() -> Issuing:
         line(upload.filename or "")[-150:] if upload is not None and data else "",
         form.get("approved") == "1",
         data,
+        line(form.get("initials", ""))[:_MOST],
+        line(form.get("co_signers", ""))[:_MOST],
+        tuple(
+            (line(one.filename or "")[-150:], one.read())
+            for one in request.files.getlist("annex")[:_MOST_ANNEXES]
+            if one.filename
+        ),
+        form.get("do") == "draft",
     )
+
+
+def addresses(text: str) -> tuple[str, ...]:
+    """The addresses of a field with commas between them."""
+    return tuple(one.strip() for one in _BETWEEN.split(text) if one.strip())
 
 
 def line(text: str) -> str:

@@ -18,6 +18,8 @@ from webmail.pages.documents.forms import Issuing
 from webmail.pages.documents.once import Once
 
 _ONCE = "congvan-issuing"
+_SIGNING = ("civil-servant", "clerk", "leader")
+_MOST_OFFERED = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,9 @@ class Choices:
     signers: list[Account]
     agencies: list[tuple[Agency, bool, bool]]
     shown: int
+    initialling: list[Account]
+    others: list[Account]
+    "Who may initial here, and leaders anywhere who may sign with others: those that have a key."
 
 
 def choices(form: Issuing) -> Choices:
@@ -50,7 +55,15 @@ def choices(form: Issuing) -> Choices:
         leaders,
         lines,
         sum(not hidden for _, _, hidden in lines),
+        _with_key(accounts.members(home.code)),
+        _with_key([one for one in accounts.all() if one.role == "leader"]),
     )
+
+
+def _with_key(people: list[Account]) -> list[Account]:
+    trust = frame.parts().exchange.trust
+    found = [one for one in people if one.state == "active" and one.role in _SIGNING]
+    return [one for one in found if trust.certificate_of_person(one.address) is not None][:_MOST_OFFERED]
 
 
 def issues(account: Account) -> bool:
@@ -87,7 +100,9 @@ def _act(form: Issuing, who: Account) -> str:
     signer = exchange.person(form.signer, home, "leader")
     to = [exchange.agency(code) for code in form.to]
     pdf, name = forms.paper(form, home, signer, to)
-    if issues(who):
+    name = name or "van-ban.pdf"
+    initials, co_signers = forms.addresses(form.initials), forms.addresses(form.co_signers)
+    if issues(who) and not form.draft_only:
         answer = walk.issue_from_pdf(
             exchange,
             pdf,
@@ -98,7 +113,10 @@ def _act(form: Issuing, who: Account) -> str:
             signer=signer.address,
             clerk=who.address,
             unit=form.unit,
-            file_name=name or "van-ban.pdf",
+            file_name=name,
+            initials=initials,
+            co_signers=co_signers,
+            annexes=form.annexes,
         )
         return str(answer["id"])
     request = DraftRequest(
@@ -109,6 +127,9 @@ def _act(form: Issuing, who: Account) -> str:
         signer.address,
         who.address,
         unit=form.unit,
-        file_name=name or "van-ban.pdf",
+        file_name=name,
+        initials=initials,
+        co_signers=co_signers,
+        annexes=form.annexes,
     )
     return draft.create(exchange, request, pdf).ref.id

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from config.clock import now_us
 from exchange.documents import files, records
 from exchange.documents.model import Document, StoredFile
-from exchange.documents.opening import open_for
+from exchange.documents.opening import open_for, readable
 from exchange.trust.pdf_judge import judge_pdf
 from exchange.trust.verdict import Verdict
 from mailserver.accounts import Account
@@ -17,10 +17,6 @@ from webmail.errors import NotThere
 
 _AGAIN_US = 10 * 60 * 1_000_000
 """Looking again within ten minutes is the same opening; the signer's own log has every unwrap."""
-_SHOWN = {
-    "outgoing": ("issued", "signed", "draft"),
-    "incoming": ("attachment",),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +32,7 @@ def shown(document: Document) -> list[StoredFile]:
     parts = frame.parts()
     with parts.database.reading() as conn:
         found = files.listing(conn, parts.seal, document.ref)
-    for role in _SHOWN[document.direction]:
-        chosen = [one for one in found if one.role == role]
-        if chosen:
-            return chosen if role == "attachment" else chosen[-1:]
-    return []
+    return readable(document, found)
 
 
 def main(stored: list[StoredFile]) -> StoredFile | None:

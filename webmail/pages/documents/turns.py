@@ -14,8 +14,9 @@ from webmail import frame, shown
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One signature: ``kind`` is initial, sign or seal, ``state`` done, now or later."""
+    """One signature: ``field`` is the PDF's, ``kind`` is initial, sign or seal, ``state`` done, now or later."""
 
+    field: str
     kind: str
     name: str
     agency: str
@@ -33,7 +34,7 @@ def lines(document: Document, every: Sequence[Turn]) -> list[Line]:
         called = agency.name if agency is not None else one.code
         state = "done" if not one.waits else "now" if one == now else "later"
         name = shown.known_name(accounts, one.by, one.by) if one.by else called
-        found.append(Line(one.kind, name, called if one.by else "", state, one.done_us))
+        found.append(Line(one.field, one.kind, name, called if one.by else "", state, one.done_us))
     return found
 
 

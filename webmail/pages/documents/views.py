@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from config.clock import now_us
 from config.refusal import Refused, Unavailable
-from exchange.documents import records
+from exchange.documents import places, records
 from exchange.receipts.evidence import MEDIA_TYPE
 from exchange.receiving import again, reports
 from exchange.receiving.evidence import evidence_of
@@ -122,7 +122,8 @@ def issue() -> AnyResponse:
             raise
         where = forms.beside(refusal)
         return _form(form, {where: forms.notes(refusal, current())}, status=422)
-    toast.leave("document.issued-toast" if issuing.issues(who) else "document.drafted-toast")
+    issued = issuing.issues(who) and not form.draft_only
+    toast.leave("document.issued-toast" if issued else "document.drafted-toast")
     return redirect(url_for("documents.read", ref=made), code=303)
 
 
@@ -246,6 +247,7 @@ def _document(ref: str, status: int = 200, **more: Any) -> AnyResponse:
         by_passkey=acts.sealing_passkey(found),
         host=frame.passkey_host(),
         turns=turns.of(found),
+        may_place=places.may_place(found, frame.account()),
         called=queries.names(found.fields.to_codes),
         **{"failed": "", "problem": [], "reason": "", **more},
     )
@@ -300,7 +302,7 @@ def _missing(form: Issuing, who: Account) -> dict[str, list[Note]]:
         "signer": bool(form.signer),
         "to": bool(form.to),
         "pdf": bool(form.pdf or form.text.strip()),
-        "approved": form.approved or not issuing.issues(who),
+        "approved": form.approved or form.draft_only or not issuing.issues(who),
     }
     return {
         name: [Note("", t(f"document.missing-{name}"), "")] for name, given in wanted.items() if not given

@@ -3,10 +3,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections import OrderedDict
-
 from exchange.documents import phone
 from exchange.documents.model import Document, DocumentRef
 from exchange.documents.phone import Presented
@@ -14,9 +10,9 @@ from exchange.documents.turns import Turn
 from mailserver.accounts import Account
 from policy.rights import may, relation
 from webmail import frame
+from webmail.pages.documents.drawn import Kept
 
 _MOST = 200
-_KEPT, _KEPT_S = 12, 900.0
 
 
 def signs(account: Account) -> bool:
@@ -45,24 +41,4 @@ def presented(ref: DocumentRef, *, anew: bool = False) -> Presented:
     return kept
 
 
-class _Kept:
-    """The pages shown last, so that each page's picture is not drawn again."""
-
-    def __init__(self) -> None:
-        self._guard = threading.Lock()
-        self._by_key: OrderedDict[tuple[DocumentRef, str], tuple[float, Presented]] = OrderedDict()
-
-    def get(self, key: tuple[DocumentRef, str]) -> Presented | None:
-        with self._guard:
-            found = self._by_key.get(key)
-        return found[1] if found is not None and found[0] > time.monotonic() else None
-
-    def put(self, key: tuple[DocumentRef, str], value: Presented) -> None:
-        with self._guard:
-            self._by_key[key] = (time.monotonic() + _KEPT_S, value)
-            self._by_key.move_to_end(key)
-            while len(self._by_key) > _KEPT:
-                self._by_key.popitem(last=False)
-
-
-_kept = _Kept()
+_kept: Kept[Presented] = Kept()
