@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """Coverage-guided fuzzing of a connection: ``python -m tests.mailserver.imap.fuzz [options of libFuzzer]``.
 
-The first octet chooses the state: before signing in, signed in, a mailbox selected, enabled to the full, idling.
-The rest is what a client sends. What must hold: every event is answered, the answer is whole lines, nothing is
-an error of the server, no other session is disturbed, what is held is bounded.
+The first octet chooses the state: before signing in, signed in, a mailbox selected, enabled to the full, idling,
+in clear before STARTTLS, inside DEFLATE (what is sent deflated, and the stream itself). The rest is what a client
+sends; behind `LATER` stands what comes after STARTTLS or COMPRESS was answered. What must hold: every event is
+answered, the answer is whole lines, nothing is an error of the server, no other session is disturbed, what is held
+is bounded, nothing that came in clear is run behind STARTTLS.
 """
 
 from __future__ import annotations
@@ -11,14 +13,16 @@ from __future__ import annotations
 import asyncio
 import sys
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FunctionType, ModuleType
 
 from config.settings import Installation, Listen, Mail, Settings
+from mailserver.imap.deflate import PIECE, Deflate
 from mailserver.imap.dispatch import execute
-from mailserver.imap.grammar.assembling import Assembler, Command, Overrun
+from mailserver.imap.grammar.assembling import Assembler, Command, Event, Overrun
 from mailserver.imap.naming import registry_of_clerk
 from mailserver.imap.session import Services, Session
 from mailserver.imap.trace import Traces
@@ -35,7 +39,11 @@ STATES = (
     ("LOGIN", "ENABLE QRESYNC UTF8=ACCEPT IMAP4rev2", "SELECT INBOX"),
     ("LOGIN", "SELECT INBOX", "IDLE"),
     ("LOGIN", "EXAMINE INBOX"),
+    ("IN CLEAR",),
+    ("LOGIN", "SELECT INBOX", "DEFLATED"),
+    ("LOGIN", "SELECT INBOX", "STREAM"),
 )
+LATER = b"\xfd\xfe"
 SEEDS = (
     b"a FETCH 1:* (UID FLAGS ENVELOPE BODYSTRUCTURE BODY.PEEK[HEADER.FIELDS (SUBJECT)]<0.9> BINARY.SIZE[1])\r\n",
     b"a UID STORE 1:2,* (UNCHANGEDSINCE 9) -FLAGS.SILENT (\\Seen $x)\r\nb EXPUNGE\r\n",
@@ -45,6 +53,8 @@ SEEDS = (
     b"a AUTHENTICATE SCRAM-SHA-256 biwsbj1hLHI9MTIzNDU2Nzg=\r\n*\r\nb LOGIN x {3+}\r\nabc\r\n",
     b"a SELECT INBOX (QRESYNC (1 2 1:9 (1:3 1:3)))\r\nb STATUS INBOX (DELETED SIZE)\r\nDONE\r\n",
     b"a SETACL x anyone +lr\r\nb GETACL x\r\nc CREATE x (USE (\\Sent))\r\nd RENAME x y/z\r\ne DELETE y/z\r\n",
+    b"a STARTTLS\r\nb LOGIN x y\r\n\xfd\xfec CAPABILITY\r\nd LOGIN {1+}\r\nx y\r\n",
+    b"a COMPRESS DEFLATE\r\nb NOOP\r\n\xfd\xfe\x4a\x52\xf0\xf3\xf7\x0f\xe0\xe5\x02\x00\x00\x00\xff\xff",
     b"a SORT (REVERSE DATE SUBJECT) UTF-8 ALL\r\nb THREAD REFERENCES UTF-8 ALL\r\nc UID FETCH 1:* (FLAGS) (CHANGEDSINCE 1 VANISHED)\r\n",
 )
 
@@ -100,19 +110,27 @@ class Harness:
 
     async def _play(self, raw: bytes) -> None:
         sink = Sink()
-        session = Session(self.services, sink, "127.0.0.1", tls=True, can_tls=True)
+        state = STATES[raw[0] % len(STATES)] if raw else ()
+        session = Session(self.services, sink, "127.0.0.1", tls="IN CLEAR" not in state, can_tls=True)
         assembler = Assembler(_LINE, lambda verb: (_LITERALS, _LITERALS))
-        for text in STATES[raw[0] % len(STATES)] if raw else ():
+        deflate: Deflate | None = None
+        for text in state:
             if text == "LOGIN":
                 session.signed_in(self.person)
-            else:
+            elif text in ("DEFLATED", "STREAM"):
+                session.deflating, deflate = True, Deflate()
+            elif text != "IN CLEAR":
                 await execute(session, Command([b"s " + text.encode()], []))
         session.flush()
         sink.got.clear()
-        assembler.feed(raw[1:])
+        now, _, later = raw[1:].partition(LATER)
+        if deflate is None:
+            assembler.feed(now)
+        else:
+            deflate.take(zlib.compress(now, wbits=-15) if "DEFLATED" in state else now)
         count = 0
         try:
-            while (event := assembler.next()) is not None and count < _MOST_COMMANDS:
+            while count < _MOST_COMMANDS and (event := _next(assembler, deflate)) is not None:
                 count += 1
                 if isinstance(event, Overrun):
                     break
@@ -124,11 +142,35 @@ class Harness:
                     assert not sink.got or sink.got.endswith(b"\r\n"), bytes(sink.got)
                     assert b"[SERVERBUG]" not in sink.got, (event, bytes(sink.got[-500:]))
                     sink.got.clear()
-                if session.closing or session.start_tls or session.start_deflate:
+                if session.closing:
                     break
-            assert assembler.held <= _LINE + _LITERALS + len(raw)
+                if (
+                    session.start_tls or session.start_deflate
+                ):  # what came before the answer is thrown away (S2)
+                    assembler.discard()
+                    assert assembler.held == 0
+                    if session.start_tls:
+                        assert session.account is None
+                        session.start_tls, session.tls = False, True
+                        assembler.feed(later)
+                    else:
+                        session.start_deflate, session.deflating, deflate = False, True, Deflate()
+                        deflate.take(later)
+                    later = b""
+            assert assembler.held <= _LINE + _LITERALS + len(raw) + PIECE
+        except ConnectionAbortedError:
+            assert deflate is not None  # garbage where a stream should be
         finally:
             session.ended()
+
+
+def _next(assembler: Assembler, deflate: Deflate | None) -> Event | None:
+    """As the connection does it: inflated piece by piece, as commands are taken."""
+    event = assembler.next()
+    while event is None and deflate is not None and (more := deflate.inflate()):
+        assembler.feed(more)
+        event = assembler.next()
+    return event
 
 
 @contextmanager
@@ -142,9 +184,9 @@ def main() -> None:
     """Seeds go into the first folder given, or are only tried."""
     import atheris
 
-    from mailserver.imap import commands, dispatch, flags, grammar, naming, sections
+    from mailserver.imap import commands, deflate, dispatch, flags, grammar, naming, sections
 
-    rooms = [dispatch, flags, naming, sections]
+    rooms = [deflate, dispatch, flags, naming, sections]
     rooms += [
         one for room in (commands, grammar) for one in vars(room).values() if isinstance(one, ModuleType)
     ]
