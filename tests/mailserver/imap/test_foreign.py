@@ -3,10 +3,16 @@
 
 from __future__ import annotations
 
-import pytest
+import base64
+from typing import Any
 
+import pytest
+import sqlalchemy as sa
+
+from config.statement import Statement
 from mailserver.store.grants import ANYONE
 from tests.mailserver.imap.conftest import Served
+from tests.mailserver.imap.dialogue import Wire
 from tests.mailserver.imap.test_security import signed_in
 
 COMMANDS = {
@@ -119,3 +125,67 @@ def test_s14_a_literal_is_counted_in_octets_and_never_run(shared: Served, passwo
     wire.send(b"y SEARCH CHARSET UTF-8 TEXT {5+}\r\nk\xc3\xadnh \r\n")
     assert wire.until(b"y")[-1].startswith((b"y OK", b"y BAD"))
     assert wire.command("STATUS INBOX (MESSAGES DELETED)")[0] == b"* STATUS INBOX (MESSAGES 1 DELETED 0)"
+
+
+def test_s30_the_work_does_not_tell_either(
+    shared: Served, password: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S30: a mailbox one may not see costs the same look-ups in the database as one that is not there."""
+    wire = signed_in(shared, password)
+    wire.command("SELECT INBOX")
+    there = _box(shared)
+    names = (there, there.replace("Chung", "KhongCo"))
+    asked: list[str] = []
+    database = shared.province.database
+    for engine in {database._reader, database._writer}:
+        sa.event.listen(engine, "before_cursor_execute", lambda _c, _u, text, *_: asked.append(text))
+    execute = Statement._execute
+
+    def counted(self: Statement, *told: Any) -> Any:
+        asked.append(f"statement {id(self)}")
+        return execute(self, *told)
+
+    monkeypatch.setattr(Statement, "_execute", counted)
+    uneven = {}
+    for command in COMMANDS:
+        looks = []
+        for name in (*names, *names):  # the first time statements are made, the second time they are there
+            asked.clear()
+            wire.command(command.format(name).replace("${anyone}", "anyone"))
+            looks.append(list(asked))
+            wire.command("SELECT INBOX")
+        if looks[2] != looks[3]:
+            uneven[command] = (looks[2], looks[3])
+    assert not uneven
+    assert any(asked)
+
+
+@pytest.mark.parametrize("how", ["LOGIN", "PLAIN", "SCRAM-SHA-256"])
+def test_s30_signing_in_says_the_same_of_nobody_and_of_a_wrong_password(served: Served, how: str) -> None:
+    """S30: same text, same steps, a salt for each name."""
+    said = []
+    for name in (served.person("cv1").address, "nobody@vpubnd.camau.example"):
+        wire = Wire(served.port)
+        wire.line()
+        lines: list[bytes] = []
+        if how == "LOGIN":
+            lines = wire.command(f"LOGIN {name} wrong-password-1")
+        elif how == "PLAIN":
+            raw = base64.b64encode(f"\0{name}\0wrong-password-1".encode())
+            lines = wire.command(b"AUTHENTICATE PLAIN " + raw)
+        else:
+            wire.send(
+                b"t AUTHENTICATE SCRAM-SHA-256 "
+                + base64.b64encode(b"n,,n=%b,r=0123456789" % name.encode())
+                + b"\r\n"
+            )
+            challenge = wire.line()
+            assert challenge is not None
+            first = base64.b64decode(challenge[2:])
+            nonce = first.partition(b",")[0]
+            wire.send(base64.b64encode(b"c=biws,%b,p=%b" % (nonce, base64.b64encode(bytes(32)))) + b"\r\n")
+            lines = [b"%d" % len(first), *wire.until(b"t")]
+        said.append(lines)
+        wire.close()
+    assert said[0] == said[1]
+    assert b"NO [AUTHENTICATIONFAILED]" in said[0][-1]
