@@ -10,12 +10,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from congvan.installation import find_settings, open_database
+from congvan.installation import find_settings, open_database, open_storage
 from congvan.output import emit
 from congvan.roles import processes
 from congvan.roles.running import ready_file
 from congvan.supervisor import running_pid
 from mailserver.store import schema
+from mailserver.store.compaction import usage
 from policy.ledger.schema import entry, pending
 
 
@@ -33,7 +34,7 @@ def status(args: argparse.Namespace) -> int:
     settings = find_settings(args)
     supervisor = running_pid(settings)
     roles = {role: _pid(ready_file(settings, role)) for role in processes(settings)}
-    database = open_database(settings)
+    database, storage = open_database(settings), open_storage(settings)
     with database.reading() as conn:
         counted = {
             name: int(conn.execute(sa.select(sa.func.count()).select_from(table)).scalar() or 0)
@@ -43,7 +44,13 @@ def status(args: argparse.Namespace) -> int:
                 ("ledger_size", entry),
             )
         }
+        stored = usage(conn, storage).values()
     database.close()
+    storage.close()
+    counted |= {
+        "stored_bytes": sum(one.size for one in stored),
+        "waste_bytes": sum(one.waste for one in stored),
+    }
     running = supervisor is not None and all(roles.values())
     answer = {"running": running, "supervisor": supervisor, "roles": roles, **counted}
     lines = [f"{'đang chạy · running' if running else 'không chạy đủ · not all running'}"]

@@ -61,6 +61,7 @@ class _Directory:
     shared: dict[str, SharedAddress]
     lent: dict[str, list[str]]
     delegations: list[Delegation]
+    delegated_to: dict[AccountRef, list[Delegation]]
 
 
 class Accounts:
@@ -148,6 +149,10 @@ class Accounts:
         """Who acts for whom, past and future ones too."""
         return self._now().delegations
 
+    def delegated_to(self, deputy: AccountRef) -> list[Delegation]:
+        """What was delegated to one account, past and future too."""
+        return self._now().delegated_to.get(deputy, [])
+
     def forget(self) -> None:
         """Read the directory anew at the next look (after a change in this process)."""
         self._directory = None
@@ -193,6 +198,10 @@ class Accounts:
                 frozenset(told.get("masked", ())),
             )
         common = {one.address: one for one in shared.load(conn, self.seal)}
+        acting = delegations.load(conn)
+        delegated_to: dict[AccountRef, list[Delegation]] = {}
+        for one in acting:
+            delegated_to.setdefault(one.deputy, []).append(one)
         codes = {one.old_code: one for one in agencies.values() if one.old_code}
         codes |= {one.code: one for one in agencies.values()}
         return _Directory(
@@ -204,7 +213,8 @@ class Accounts:
             by_ref=by_ref,
             shared=common,
             lent=shared.senders(common.values()),
-            delegations=delegations.load(conn),
+            delegations=acting,
+            delegated_to=delegated_to,
         )
 
     # --- signing in

@@ -139,8 +139,8 @@ def read_by(accounts: Accounts, deputy: Account) -> list[Account]:
     """Whose mailboxes ``deputy`` may open now by delegation."""
     now = now_us()
     found = []
-    for one in accounts.delegations():
-        if one.deputy == deputy.ref and one.reads and one.holds(now):
+    for one in accounts.delegated_to(deputy.ref):
+        if one.reads and one.holds(now):
             owner = accounts.by_ref(one.owner)
             if owner is not None and may(deputy.role, "mail.read.own", "deputy"):
                 found.append(owner)
@@ -151,8 +151,8 @@ def sent_by(accounts: Accounts, deputy: Account) -> dict[str, str]:
     """The addresses ``deputy`` may send from now, each with ``as`` or ``behalf``."""
     now = now_us()
     found: dict[str, str] = {}
-    for one in accounts.delegations():
-        if one.deputy == deputy.ref and one.sends and one.holds(now):
+    for one in accounts.delegated_to(deputy.ref):
+        if one.sends and one.holds(now):
             owner = accounts.by_ref(one.owner)
             if owner is not None and may(deputy.role, "mail.send", "deputy"):
                 found[owner.address] = "as" if "as" in (one.sends, found.get(owner.address)) else "behalf"

@@ -25,6 +25,18 @@ SLICE = 1000
 """No write transaction touches more rows than this on its own (DESIGN 4.2)."""
 
 
+def size(conn: sa.Connection, ref: Ref, uids: Sequence[int]) -> int:
+    """Bytes of these messages together."""
+    wanted = sorted(set(uids))
+    among = set(wanted)
+    return sum(
+        row.size
+        for first, last in spans_of(wanted)
+        for row in spanned(conn, ref, first, last)
+        if row.uid in among
+    )
+
+
 def copy(conn: sa.Connection, source: Ref, uids: Sequence[int], target: Ref) -> list[tuple[int, int]]:
     """Copy messages; returns pairs (source UID, new UID). Gone UIDs are left out. At most `SLICE`."""
     for ref in sorted({source, target}):

@@ -7,7 +7,7 @@ Two deliveries to two mailboxes of one person at the same moment may together pa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -21,6 +21,7 @@ from mailserver.store.model import Ref
 
 _MB = 1024 * 1024
 _PART = 200
+_TRASH = "\\Trash"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,25 @@ def require_in(conn: sa.Connection, ref: Ref, adding: int, limits: Limits) -> No
     ).scalar()
     if owner is not None:
         _require(conn, AccountRef(ref.agency, owner), adding, limits)
+
+
+def require_between(
+    conn: sa.Connection, source: Ref, target: Ref, adding: Callable[[], int], limits: Limits, *, moved: bool
+) -> None:
+    """`require_in` for messages that are copied or moved. What stays with its owner needs no room when it is moved,
+    nor when it is copied into the trash: a full mailbox can always be emptied, also by programs without MOVE.
+    """
+    table = schema.mailbox
+    query = sa.select(table.c.agency, table.c.mailbox, table.c.owner, table.c.special_use).where(
+        sa.tuple_(table.c.agency, table.c.mailbox).in_([tuple(source), tuple(target)])
+    )
+    found = {Ref(row.agency, row.mailbox): row for row in conn.execute(query)}
+    here, there = found.get(source), found.get(target)
+    if here is None or there is None:
+        return
+    own = (here.agency, here.owner) == (there.agency, there.owner)
+    if not own or not (moved or there.special_use == _TRASH):
+        _require(conn, AccountRef(there.agency, there.owner), adding(), limits)
 
 
 def _require(conn: sa.Connection, owner: AccountRef, adding: int, limits: Limits) -> None:

@@ -247,11 +247,16 @@ class Store:
         return await self.database.commit(job)
 
     async def copy(self, source: Ref, uids: Sequence[int], target: Ref) -> list[tuple[int, int]]:
-        """Copy; pairs of (source UID, new UID)."""
+        """Copy; pairs of (source UID, new UID). Raises `quota.OverQuota` before anything is copied."""
         pairs: list[tuple[int, int]] = []
         for part in _slices(uids):
 
-            def job(conn: sa.Connection, part: Sequence[int] = part) -> list[tuple[int, int]]:
+            def job(
+                conn: sa.Connection, part: Sequence[int] = part, begins: bool = not pairs
+            ) -> list[tuple[int, int]]:
+                if begins:
+                    adding = functools.partial(moving.size, conn, source, uids)
+                    quota.require_between(conn, source, target, adding, self.limits, moved=False)
                 self.woken(conn, target)
                 done = moving.copy(conn, source, part, target)
                 self._taught(conn, source, target, done)
@@ -261,11 +266,16 @@ class Store:
         return pairs
 
     async def move(self, source: Ref, uids: Sequence[int], target: Ref) -> list[tuple[int, int]]:
-        """Move; pairs of (source UID, new UID)."""
+        """Move; pairs of (source UID, new UID). Raises `quota.OverQuota` before anything is moved."""
         pairs: list[tuple[int, int]] = []
         for part in _slices(uids):
 
-            def job(conn: sa.Connection, part: Sequence[int] = part) -> list[tuple[int, int]]:
+            def job(
+                conn: sa.Connection, part: Sequence[int] = part, begins: bool = not pairs
+            ) -> list[tuple[int, int]]:
+                if begins:
+                    adding = functools.partial(moving.size, conn, source, uids)
+                    quota.require_between(conn, source, target, adding, self.limits, moved=True)
                 self.woken(conn, source, target)
                 done = moving.move(conn, source, part, target)
                 self._taught(conn, source, target, done)

@@ -75,3 +75,29 @@ def test_the_settings_default_holds_for_append_too(province: Province) -> None:
     with pytest.raises(OverQuota):
         asyncio.run(province.store.append(ref, letter("b", 2000), 0, 1))
     asyncio.run(province.store.append(inbox(province, "cv2"), letter("b", 2000), 0, 1))
+
+
+def test_copies_and_what_comes_from_others_need_room(province: Province) -> None:
+    """COPY and MOVE are refused as a whole; what is moved within a mailbox's owner, or copied to the trash, is not."""
+    store, person = province.store, province.people[f"cv1@{province.home.domain}"]
+    rest = province.people[f"cv2@{province.home.domain}"]
+    box = store.find(person.ref, "INBOX")
+    archive, trash = (
+        next(one.ref for one in store.mailboxes(person.ref) if one.special_use == use)
+        for use in ("\\Archive", "\\Trash")
+    )
+    theirs = store.find(rest.ref, "INBOX")
+    assert box is not None
+    assert theirs is not None
+    uids = [asyncio.run(store.append(box, letter(f"n{n}", 2000), 0, 1)) for n in range(2)]
+    others = [asyncio.run(store.append(theirs, letter(f"m{n}", 2000), 0, 1)) for n in range(2)]
+    limited(province, person.address, 7000)
+    with pytest.raises(OverQuota):
+        asyncio.run(store.copy(box, uids, archive))
+    with pytest.raises(OverQuota):
+        asyncio.run(store.move(theirs, others, box))
+    assert store.uid_map(archive) == []
+    assert len(store.uid_map(box)) == len(store.uid_map(theirs)) == 2
+    assert len(asyncio.run(store.move(box, uids, archive))) == 2
+    assert len(asyncio.run(store.copy(archive, [one.uid for one in store.uid_map(archive)], trash))) == 2
+    assert verify_data(province.database, province.segments, province.seal).problems == []
