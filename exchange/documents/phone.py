@@ -16,7 +16,9 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 
 from config.clock import now_us
+from config.database import Database
 from config.refusal import Refused
+from config.seal import Seal
 from exchange.documents import files, records, signature, turns
 from exchange.documents.approve import not_the_signer
 from exchange.documents.model import Document, DocumentRef, StoredFile
@@ -60,7 +62,7 @@ class Outcome:
     problem: Refused | None
 
 
-def waiting(exchange: Exchange, person: Account, most: int) -> list[tuple[Document, Turn]]:
+def waiting(database: Database, seal: Seal, person: Account, most: int) -> list[tuple[Document, Turn]]:
     """What waits now for this person's signature or initials, urgent ones first, then the oldest."""
     if person.agency_code is None:
         return []
@@ -71,9 +73,9 @@ def waiting(exchange: Exchange, person: Account, most: int) -> list[tuple[Docume
     elsewhere = turns.waiting_at(person.agency_code, ("initial", "sign"), turns.UNSIGNED)
     query = sa.select(table).where(sa.or_(own, elsewhere)).order_by(table.c.updated_us).limit(5 * most)
     found = []
-    with exchange.database.reading() as conn:
+    with database.reading() as conn:
         for row in conn.execute(query).all():
-            document = records.read(exchange.seal, row)
+            document = records.read(seal, row)
             if person.address not in document.fields.people:
                 continue
             turn = turns.next_of(turns.listing(conn, document))

@@ -28,7 +28,8 @@ def always(account: Account) -> bool:
 
 def waiting(account: Account) -> list[tuple[Document, Turn]]:
     """Documents that wait for this person's signature or initials, urgent ones first, then the oldest."""
-    return phone.waiting(frame.parts().exchange, account, _MOST)
+    parts = frame.parts()
+    return phone.waiting(parts.database, parts.seal, account, _MOST)
 
 
 def presented(ref: DocumentRef, *, anew: bool = False) -> Presented:
