@@ -68,6 +68,10 @@ class Screening:
         self._model: Model | None = None
         self._model_at = float("-inf")
 
+    def asks(self, client: str) -> bool:
+        """Whether the DNS is asked about mail from this address."""
+        return self._asks and not self._trusted.is_trusted(client)
+
     async def screen(
         self, client: str, helo: str, sender: str, recipients: tuple[str, ...], data: bytes | bytearray
     ) -> tuple[bytes, Verdict, bytes | bytearray]:

@@ -6,9 +6,11 @@ process's memory holds (DESIGN 4.3), so that 64 senders of 25 MiB cost disk and 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import os
 import secrets
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -40,11 +42,46 @@ class Spool:
         self.memory = Room(memory)
         self.disk = Room(disk)
         self.turn = asyncio.Lock()
+        self.aside = Room(4 * memory)
 
     def open(self) -> SpoolFile:
         """A new file. Raises `OSError`."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return SpoolFile(os.open(self._folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600))
+
+
+class Turn:
+    """``async with`` it, a large message is the one in memory; `aside` lets others have the turn meanwhile."""
+
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+        self._held = False
+
+    async def __aenter__(self) -> Turn:
+        await self._spool.turn.acquire()
+        self._held = True
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._held:
+            self._spool.turn.release()
+
+    @contextlib.asynccontextmanager
+    async def aside(self, size: int) -> AsyncIterator[None]:
+        """Wait for something slow with a message of ``size`` bytes; without room in memory the turn is kept."""
+        if not self._spool.aside.take(size):
+            yield
+            return
+        self._held = False
+        self._spool.turn.release()
+        try:
+            yield
+        finally:
+            try:
+                await self._spool.turn.acquire()
+                self._held = True  # not when this task was ended while it waited
+            finally:
+                self._spool.aside.give(size)
 
 
 class SpoolFile:

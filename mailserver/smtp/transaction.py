@@ -8,7 +8,9 @@ one of our own mailboxes is the courier's work: such a message is queued and car
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+from contextlib import AbstractAsyncContextManager
 
 from cryptography.exceptions import InvalidTag
 
@@ -25,6 +27,7 @@ from mailserver.smtp.content import Content, DotStream
 from mailserver.smtp.envelope import Envelope
 from mailserver.smtp.errors import TOO_LARGE, accepted, refusal, reply
 from mailserver.smtp.paths import BadArgument
+from mailserver.smtp.spool import Turn
 from mailserver.smtp.wire import CHUNK
 
 log = logging.getLogger("congvan.smtp")
@@ -49,6 +52,7 @@ class Session(Envelope):
 
     _content: Content | None = None
     _since_reset = 0
+    _turn: Turn | None = None
 
     def _set_post_data_state(self) -> None:
         """Forget the transaction; also what RSET, HELO, EHLO and STARTTLS do."""
@@ -159,8 +163,9 @@ class Session(Envelope):
     async def _deliver(self, content: Content) -> None:
         if content.spooled:
             self._reset_timeout(3600)
-            async with self.serving.spool.turn:  # one large message in memory at a time
+            async with Turn(self.serving.spool) as self._turn:  # one large message in memory at a time
                 answer = await self._whole(content)
+            self._turn = None
         else:
             answer = await self._whole(content)
         answer = self._answers(answer)
@@ -236,14 +241,18 @@ class Session(Envelope):
         """Ask who sent it and whether it is wanted (no time limit of the sender's runs meanwhile)."""
         assert self.session is not None
         self._reset_timeout(3600)
+        meanwhile: AbstractAsyncContextManager[None] = contextlib.nullcontext()
+        if self._turn is not None and screening.asks(self.client):
+            meanwhile = self._turn.aside(len(data))  # a slow DNS makes no other large message wait
         try:
-            return await screening.screen(
-                self.client,
-                self.session.host_name or "",
-                self._sender or "",
-                tuple(one.address for one in self._recipients.values()),
-                data,
-            )
+            async with meanwhile:
+                return await screening.screen(
+                    self.client,
+                    self.session.host_name or "",
+                    self._sender or "",
+                    tuple(one.address for one in self._recipients.values()),
+                    data,
+                )
         finally:
             self._reset_timeout()
 
