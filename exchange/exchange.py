@@ -20,6 +20,7 @@ from exchange.documents.files import Files
 from exchange.signing.signer_client import Opened, SignerClient
 from exchange.signing.timestamp_client import TimestampClient
 from exchange.trust.directory import TrustDirectory
+from exchange.trust.fetching import Fetcher
 from exchange.trust.subject import subject_of
 from mailserver.accounts import Account, Accounts, Agency
 from mailserver.store import Store
@@ -101,6 +102,11 @@ class Exchange:
     def _authorities(self) -> TimestampClient:
         told = self.settings.timestamps
         return TimestampClient(tuple(told.order), told.seconds, self.signer.timestamp, self.trust.anchors)
+
+    @cached_property
+    def fetcher(self) -> Fetcher:
+        """Fetches words on revocation before something is judged anew."""
+        return Fetcher(self.trust)
 
     def approval_of_person(self, address: str) -> str:
         """How each use of a person's key is approved: passkey, token, file; "" without a key or a word."""

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
+from cryptography import x509
 
 from config.database import after_commit
 from config.refusal import Refused
@@ -67,6 +68,8 @@ def opened_for(exchange: Exchange, document: Document, person: Account) -> list[
 def judge_anew(exchange: Exchange, ref: DocumentRef, person: Account) -> tuple[Report, bytes]:
     """Judge what is kept of a received document as of now; the new report is kept beside the others.
 
+    Words on revocation that are not here are fetched first, from the authorities its certificates name.
+
     The packet's CMS was judged on receipt and lies in the registry mailbox: its first verdict is carried over.
     Raises `Refused`, `Unavailable`.
     """
@@ -81,14 +84,12 @@ def judge_anew(exchange: Exchange, ref: DocumentRef, person: Account) -> tuple[R
             "Only a received document that could be opened is judged anew.",
         )
     key, record = _key(exchange, document, person)
-    layers: list[tuple[str, Verdict]] = [
-        layer
-        for report, _ in kept(exchange, document, key)[:1]
-        for layer in report.layers
-        if layer[0] == _CMS
-    ]
+    earlier = [layer for report, _ in kept(exchange, document, key)[:1] for layer in report.layers]
+    layers: list[tuple[str, Verdict]] = [layer for layer in earlier if layer[0] == _CMS]
     with exchange.database.reading() as conn:
         stored = files.listing(conn, exchange.seal, ref)
+    named = [line.certificate for _, verdict in earlier for line in verdict.signatures if line.certificate]
+    exchange.fetcher.fetch(x509.load_der_x509_certificate(one) for one in dict.fromkeys(named))
     for one in stored:
         if one.role == "edxml":
             layers.append(("edXML", verify_edxml(exchange.files.read(key, one), judging(exchange))[0]))

@@ -21,6 +21,7 @@ from exchange.signing.keys import Approval, KeyMissing, KeyStore
 from exchange.signing.provision import AgencyKeys, PersonKey, add_agency, add_person, issuing_authority
 from exchange.trust.authority import Authority, Revoked, make_crl
 from exchange.trust.directory import TrustDirectory
+from exchange.trust.responder import answer
 
 _RENEW_AFTER = timedelta(days=1)
 _LISTS = {"root": "ca-root", "issuing": "ca-issuing"}
@@ -100,6 +101,14 @@ class Issuing:
         old = self.directory.certificate_of_person(person.address) if renew else None
         add_person(self.store, self.directory, self.authority(), person, approval, renew=renew)
         return [old.serial_number] if old is not None else []
+
+    def word_on(self, request: bytes) -> bytes:
+        """The answer (DER) to an OCSP request about a certificate of the issuing authority. Raises `Refused`."""
+        authority = self.authority()
+        own = [one for one in self.directory.crls() if one.issuer == authority.certificate.subject]
+        if not own:
+            raise KeyMissing("ca-issuing")
+        return answer(request, authority, max(own, key=lambda one: one.last_update_utc))
 
     def authority(self) -> Authority:
         """The issuing authority. Raises `KeyMissing` when its key is not here."""

@@ -44,6 +44,10 @@ class KeyOperations:
         """Renews the revocation lists that are older than a day; gives the names of those renewed."""
         return {"renewed": self._issuing.renew()}
 
+    def op_ocsp(self, request: Values) -> Values:
+        """``request`` (OCSPRequest, RFC 6960) → ``response`` of our issuing authority."""
+        return {"response": self._issuing.word_on(octets(request, "request"))}
+
     def op_revoke(self, request: Values) -> Values:
         """``serial`` (hex)``, reason, who``: revokes a certificate of our issuing authority."""
         serial = text(request, "serial")

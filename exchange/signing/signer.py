@@ -31,7 +31,7 @@ log = logging.getLogger("congvan.signer")
 
 _MAX_CONNECTIONS = 256
 _RENEW_SECONDS = 3600.0
-_RATES = {"sign_person": 20.0, "seal_agency": 20.0, "timestamp": 500.0, "checkpoint": 50.0}
+_RATES = {"sign_person": 20.0, "seal_agency": 20.0, "timestamp": 500.0, "checkpoint": 50.0, "ocsp": 100.0}
 _OTHER_RATE = 500.0
 _BURST_SECONDS = 10.0
 _MAX_BUCKETS = 20_000

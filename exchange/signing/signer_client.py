@@ -148,6 +148,10 @@ class SignerClient:
         """Renews revocation lists older than a day; their names."""
         return cast(list[str], self.ask("crl")["renewed"])
 
+    def ocsp(self, request: bytes) -> bytes:
+        """The answer of our issuing authority to an OCSP request. Raises `Refused`, `Unavailable`."""
+        return cast(bytes, self.ask("ocsp", request=request)["response"])
+
     def revoke(self, serial: int, reason: str, who: str) -> Use:
         """Revokes a certificate of our own authority (``reason`` as in RFC 5280, ``keyCompromise``…)."""
         return Use(**self.ask("revoke", serial=f"{serial:x}", reason=reason, who=who)["use"])

@@ -11,17 +11,16 @@ from __future__ import annotations
 import http.client
 import logging
 import secrets
-import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from urllib.parse import urlsplit
 
 from asn1crypto import algos, tsp
 
 from config.refusal import Refused, Unavailable
 from exchange.trust.anchors import Anchors
+from exchange.trust.asking import ask
 from exchange.trust.late_stamp import judge_late_stamp
 from exchange.trust.verdict import PASSED
 
@@ -85,7 +84,11 @@ class TimestampClient:
                 "cert_req": True,
             }
         )
-        return self._checked(self._post(address, request.dump()), digest, nonce)
+        return self._checked(
+            ask(address, self.seconds, MAX_ANSWER, request.dump(), "application/timestamp-query"),
+            digest,
+            nonce,
+        )
 
     def _checked(self, answer: bytes, digest: bytes, nonce: int) -> bytes:
         """The token in a TimeStampResp. Raises `Liar`."""
@@ -109,35 +112,3 @@ class TimestampClient:
         if verdict.verdict != PASSED:
             raise Liar(verdict.sub_indication)
         return data
-
-    def _post(self, address: str, body: bytes) -> bytes:
-        parts = urlsplit(address)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("no http address")
-        until = time.monotonic() + self.seconds
-        link: http.client.HTTPConnection
-        if parts.scheme == "https":
-            context = ssl.create_default_context()
-            link = http.client.HTTPSConnection(
-                parts.hostname, parts.port, timeout=self.seconds, context=context
-            )
-        else:
-            link = http.client.HTTPConnection(parts.hostname, parts.port, timeout=self.seconds)
-        try:
-            path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-            link.request("POST", path, body, {"Content-Type": "application/timestamp-query"})
-            answer = link.getresponse()
-            if answer.status != 200:
-                raise OSError(answer.status)
-            data = bytearray()
-            while True:
-                if time.monotonic() > until:
-                    raise TimeoutError
-                piece = answer.read1(16 * 1024)
-                if not piece:
-                    return bytes(data)
-                data += piece
-                if len(data) > MAX_ANSWER:
-                    raise OSError("too long")
-        finally:
-            link.close()

@@ -66,10 +66,14 @@ def ocsp_status(
 
 
 def _speaks_of(one: ocsp.OCSPSingleResponse, cert: x509.Certificate, issuer: x509.Certificate) -> bool:
+    return one.serial_number == cert.serial_number and names_issuer(one, issuer)
+
+
+def names_issuer(one: ocsp.OCSPRequest | ocsp.OCSPSingleResponse, issuer: x509.Certificate) -> bool:
+    """Whether the identifier (RFC 6960 §4.1.1 CertID) is of a certificate that ``issuer`` issued."""
     made = _HASHES.get(one.hash_algorithm.name)
     return (
         made is not None
-        and one.serial_number == cert.serial_number
         and one.issuer_name_hash == made(issuer.subject.public_bytes()).digest()
         and one.issuer_key_hash == made(_key_bits(issuer)).digest()
     )

@@ -6,9 +6,17 @@ from __future__ import annotations
 import io
 import json
 import re
+from datetime import UTC, datetime, timedelta
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.ocsp import OCSPRequestBuilder
 
 from exchange.documents import finding
 from exchange.documents.opening import open_for
+from exchange.trust.anchors import read_crls
+from exchange.trust.ocsp import ocsp_status, read_response
+from exchange.trust.revocation import Status, status_of
 from tests.webmail.conftest import Browser
 from tests.webmail.documents.conftest import AUDITOR, CLERK, DRAFTER, RECEIVER, DocumentSite
 from tests.webmail.documents.test_pages import issue
@@ -104,3 +112,28 @@ def test_anybody_checks_a_document(documents: DocumentSite) -> None:
     assert Browser(public.test_client()).get("/").headers["Location"].endswith("/verify")
     assert Browser(public.test_client()).get("/mail/inbox").status_code == 404
     assert "Check another document" in Browser(public.test_client(), "en").get("/documents").text
+
+
+def test_our_authority_answers_ocsp_and_gives_its_lists(documents: DocumentSite) -> None:
+    exchange = documents.parts.exchange
+    certificate = exchange.trust.signing_certificate_of_agency("H12.01")
+    issuer = exchange.trust.issuing_certificate()
+    asked = OCSPRequestBuilder().add_certificate(certificate, issuer, SHA256()).build()
+    body, kind = asked.public_bytes(Encoding.DER), "application/ocsp-request"
+    visitor = documents.app.test_client()
+    now = datetime.now(UTC) + timedelta(seconds=1)
+
+    def word() -> Status:
+        answer = visitor.post("/ocsp", data=body, content_type=kind, base_url="https://localhost")
+        assert answer.status_code == 200, answer.text
+        return ocsp_status(certificate, issuer, [read_response(answer.data)], now)
+
+    assert word() is Status.GOOD
+    exchange.signer.revoke(certificate.serial_number, "keyCompromise", "test")
+    assert word() is Status.REVOKED
+    listed = visitor.get("/crl/issuing.crl", base_url="https://localhost")
+    assert status_of(certificate, issuer, read_crls(listed.data), now) is Status.REVOKED
+    for path in ("/crl/other.crl", "/crl/..%2Fca.crl"):
+        assert visitor.get(path, base_url="https://localhost").status_code == 404
+    wrong = visitor.post("/ocsp", data=body, content_type="text/plain", base_url="https://localhost")
+    assert wrong.status_code == 404

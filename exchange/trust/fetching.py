@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""Words on revocation from the authorities that certificates name: OCSP, else the list (RFC 5280 §4.2.1.13, §4.2.2.1).
+
+Judging never fetches. Who judges anew may fetch before: what came is checked, kept in the trust folder (``ocsp``, ``crls``)
+and is there offline from then on. Only addresses in certificates that hang on a trusted root are asked, in bounded time and
+size; one that failed is passed over for a minute.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import logging
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import TypeAlias
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
+from cryptography.x509.oid import AuthorityInformationAccessOID
+
+from config.durable import write_durably
+from config.refusal import Refused
+from exchange.trust.anchors import read_crls
+from exchange.trust.asking import ask
+from exchange.trust.chain import validate_chain
+from exchange.trust.directory import TrustDirectory
+from exchange.trust.ocsp import ocsp_status, read_response
+from exchange.trust.revocation import Status, status_of
+
+log = logging.getLogger("congvan.trust")
+SECONDS = 5.0
+MAX_CRL = 10 * 1024 * 1024
+MAX_OCSP = 64 * 1024
+_MOST = 20
+_ADDRESSES = 2
+_PASSED_OVER_S = 60.0
+_Way: TypeAlias = Callable[[str, x509.Certificate, x509.Certificate, datetime], bool]
+
+
+@dataclass
+class Fetcher:
+    """Fetches into ``directory``; ``seconds`` for each address, three times that for one call."""
+
+    directory: TrustDirectory
+    seconds: float = SECONDS
+    _asleep: dict[str, float] = field(default_factory=dict)
+
+    def fetch(self, certificates: Iterable[x509.Certificate]) -> int:
+        """Fetch words on those certificates, and the authorities above them, that have none now; how many came."""
+        until, now, got = time.monotonic() + 3 * self.seconds, datetime.now(UTC), 0
+        done: set[bytes] = set()
+        for leaf in list(certificates)[:_MOST]:
+            path = validate_chain(leaf, (), self.directory.anchors(), now, usage="any").path
+            for certificate, issuer in pairwise(path):
+                name = certificate.fingerprint(hashes.SHA256())
+                if name in done or self._has_word(certificate, issuer, now):
+                    continue
+                done.add(name)
+                if time.monotonic() < until and self._one(certificate, issuer, now):
+                    got += 1
+        return got
+
+    def _has_word(self, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime) -> bool:
+        known = self.directory.anchors()
+        said = (
+            status_of(certificate, issuer, known.crls, now),
+            ocsp_status(certificate, issuer, known.ocsps, now),
+        )
+        return any(one is not Status.UNKNOWN for one in said)
+
+    def _one(self, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime) -> bool:
+        return any(
+            self._tried(self._ocsp, address, certificate, issuer, now) for address in _responders(certificate)
+        ) or any(self._tried(self._crl, address, certificate, issuer, now) for address in _lists(certificate))
+
+    def _tried(
+        self, way: _Way, address: str, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime
+    ) -> bool:
+        if self._asleep.get(address, 0.0) > time.monotonic():
+            return False
+        try:
+            if way(address, certificate, issuer, now):
+                return True
+        except (Refused, OSError, ValueError, TypeError, http.client.HTTPException) as problem:
+            log.warning("no word on revocation from %s: %s", address[:200], type(problem).__name__)
+        if len(self._asleep) > 1000:
+            self._asleep.clear()
+        self._asleep[address] = time.monotonic() + _PASSED_OVER_S
+        return False
+
+    def _ocsp(
+        self, address: str, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime
+    ) -> bool:
+        request = ocsp.OCSPRequestBuilder().add_certificate(certificate, issuer, hashes.SHA256()).build()
+        body = request.public_bytes(Encoding.DER)
+        data = ask(address, self.seconds, MAX_OCSP, body, "application/ocsp-request")
+        if ocsp_status(certificate, issuer, [read_response(data)], now) is Status.UNKNOWN:
+            raise ValueError("it says nothing of this certificate")
+        self._keep("ocsp", f"{certificate.fingerprint(hashes.SHA256()).hex()}.der", data)
+        return True
+
+    def _crl(
+        self, address: str, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime
+    ) -> bool:
+        data = ask(address, self.seconds, MAX_CRL)
+        found = read_crls(data)
+        if status_of(certificate, issuer, found, now) is Status.UNKNOWN:
+            raise ValueError("it says nothing of this certificate")
+        self._keep("crls", f"fetched-{hashlib.sha256(address.encode()).hexdigest()[:32]}.crl", data)
+        return True
+
+    def _keep(self, folder: str, name: str, data: bytes) -> None:
+        target = self.directory.path / folder / name
+        target.parent.mkdir(exist_ok=True)
+        write_durably(target, data)
+
+
+def _responders(certificate: x509.Certificate) -> list[str]:
+    try:
+        told = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
+    except x509.ExtensionNotFound:
+        return []
+    return _addresses(
+        one.access_location for one in told if one.access_method == AuthorityInformationAccessOID.OCSP
+    )
+
+
+def _lists(certificate: x509.Certificate) -> list[str]:
+    try:
+        told = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
+    except x509.ExtensionNotFound:
+        return []
+    return _addresses(name for point in told for name in point.full_name or ())
+
+
+def _addresses(names: Iterable[x509.GeneralName]) -> list[str]:
+    found = [one.value for one in names if isinstance(one, x509.UniformResourceIdentifier)]
+    return [one for one in found if one.startswith(("http://", "https://")) and len(one) < 1000][:_ADDRESSES]
