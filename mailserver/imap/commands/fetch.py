@@ -20,7 +20,7 @@ from mailserver.imap.rendering import Rendering
 from mailserver.imap.session import Session
 from mailserver.imap.view import View
 from mailserver.store import SEEN
-from mailserver.store.flagging import SLICE
+from mailserver.store.flagging import SLICE, Foreseen
 
 _INLINE = 60  # so many messages are answered without a thread
 
@@ -111,11 +111,15 @@ async def _see(session: Session, view: View, items: list[Item], spans: list[rang
         sum(map(len, spans)), lambda: [at for span in spans for at in span if not view.flags(at) & SEEN]
     )
     uids, told = view.uids, set[int]()
-    for start in range(0, len(unseen), SLICE):
+
+    def prepared(start: int) -> tuple[list[int], list[int], Foreseen]:
         part = [at for at in unseen[start : start + SLICE] if uids[at] not in view.gone]
-        changing, foreseen = view.foresee(part, "add", SEEN)
-        done = await session.services.store.flag(view.ref, [uids[at] for at in part], "add", SEEN, foreseen)
-        if not view.flagged(changing, "add", SEEN, done):
+        return [uids[at] for at in part], *view.foresee(part, "add", SEEN)
+
+    for start in range(0, len(unseen), SLICE):
+        chosen, changing, foreseen = await session.aside(len(unseen), partial(prepared, start))
+        done = await session.services.store.flag(view.ref, chosen, "add", SEEN, foreseen)
+        if not await session.aside(len(changing), partial(view.flagged, changing, "add", SEEN, done)):
             await session.absorb()
         told.update(done.changed)
     session.tell_new_only()
