@@ -60,9 +60,8 @@ class Rendering:
         self._bodies = [one for one in items if _reads(one)]
         self._leaves = Leaves(facts, view.ref, self._fixed)
         self._key = b" ".join([_label(one) for one in self._fixed])
-        self._needs_summary = any(
-            one.name in _OF_SUMMARY or one.section is not None for one in (*self._fixed, *self._bodies)
-        )
+        self._needs_summary = any(one.name in _OF_SUMMARY or one.section is not None for one in self._fixed)
+        self._needs_parts = any(one.section is not None and one.section.path for one in self._bodies)
 
     @property
     def reads(self) -> bool:
@@ -246,11 +245,10 @@ class Rendering:
             rows = {
                 row.uid: row
                 for row in view.store.listed(
-                    view.ref, uids[some[0]], uids[some[-1]], summaries=self._needs_summary
+                    view.ref, uids[some[0]], uids[some[-1]], summaries=self._needs_parts
                 )
             }
-            wanted = [rows[uids[at]].blob for at in some if uids[at] in rows and uids[at] not in view.gone]
-            contents = view.store.contents(wanted)
+            contents = view.store.contents_in(view.ref, uids[some[0]], uids[some[-1]])
             for at, known in zip(some, fixed, strict=True):
                 row = rows.get(uids[at])
                 if row is None or known is None or uids[at] in view.gone:
@@ -266,7 +264,7 @@ class Rendering:
                     self._broken += 1
 
     def _whole(self, at: int, row: Listed, known: bytes, data: bytes) -> bytes:
-        summary = row.summary or (scan(data) if self._needs_summary else None)
+        summary = row.summary or (scan(data) if self._needs_parts else None)
         out = [self._marked(at)] if self._marks else []
         if known:
             out.append(known)

@@ -6,8 +6,9 @@ Dropping the last reference drops the key, so the bytes left in a segment say no
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from cryptography.exceptions import InvalidTag
@@ -18,9 +19,12 @@ from config.statement import Statement, insert
 from mailserver.accounts.schema import next_number
 from mailserver.message import Summary, scan
 from mailserver.store import schema
+from mailserver.store.model import Ref
 from mailserver.store.storage import BlobStorage
 
 _NONCE, _TAG = 12, 16
+_WINDOW = 512 * 1024
+_GAP = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,15 +158,100 @@ def content(conn: sa.Connection, segments: BlobStorage, seal: Seal, blob: int) -
     return opened(segments, seal, row)
 
 
-def places(conn: sa.Connection, wanted: set[int]) -> dict[int, Any]:
-    """Where several blobs lie, by blob; missing ones are left out."""
-    table = schema.blob
-    return {row.blob: row for row in conn.execute(sa.select(table).where(table.c.blob.in_(wanted)))}
+class Place(NamedTuple):
+    """Where a blob lies, and what opens it."""
+
+    blob: int
+    segment: int
+    offset: int
+    length: int
+    wrapped_key: bytes
+    name: bytes
+
+
+_COLUMNS = [schema.blob.c[name] for name in Place._fields]
+
+
+def places(conn: sa.Connection, wanted: Sequence[int]) -> list[Place]:
+    """Where several blobs lie, in the order asked for; missing ones are left out."""
+    query = sa.select(*_COLUMNS).where(schema.blob.c.blob.in_(set(wanted)))
+    found = {row[0]: Place(*row) for row in conn.execute(query)}
+    return [found[blob] for blob in dict.fromkeys(wanted) if blob in found]
+
+
+_OF_MAILBOX = Statement(
+    sa.select(*_COLUMNS)
+    .join_from(schema.message, schema.blob, schema.blob.c.blob == schema.message.c.blob)
+    .where(
+        schema.message.c.agency == sa.bindparam("in_agency"),
+        schema.message.c.mailbox == sa.bindparam("in_mailbox"),
+        schema.message.c.uid.between(sa.bindparam("first"), sa.bindparam("last")),
+    )
+    .order_by(schema.message.c.uid)
+)
+
+
+def places_in(conn: sa.Connection, ref: Ref, first: int, last: int) -> list[Place]:
+    """Where the blobs of the messages with UIDs in a closed range lie, by UID."""
+    rows = _OF_MAILBOX.rows(conn, in_agency=ref.agency, in_mailbox=ref.mailbox, first=first, last=last)
+    return [Place(*row) for row in rows]
+
+
+class Reader:
+    """Reads blobs that are asked for in the order of ``places``: neighbours in a segment come with one read."""
+
+    def __init__(self, segments: BlobStorage, seal: Seal, places: Sequence[Place]) -> None:
+        self._segments = segments
+        self._seal = seal
+        self._places = {one.blob: one for one in places}
+        self._windows = _windows(places)
+        self._at = (0, 0, 0)
+        self._data = memoryview(b"")
+
+    def read(self, blob: int) -> bytes:
+        """The bytes of a blob. Raises `LookupError`, `SealBroken`, `OSError`."""
+        place = self._places.get(blob)
+        if place is None:
+            raise LookupError(f"no blob {blob}")
+        window = self._windows[blob]
+        if window != self._at:
+            self._at = (0, 0, 0)
+            self._data = memoryview(self._segments.read(*window))
+            self._at = window
+        start = place.offset - window[1]
+        return _decrypted(self._seal, place, self._data[start : start + place.length])
+
+
+def _windows(places: Sequence[Place]) -> dict[int, tuple[int, int, int]]:
+    """For each blob (segment, offset, length) to read, at most `_WINDOW` octets unless it is a single one."""
+    found: dict[int, tuple[int, int, int]] = {}
+    run: list[Place] = []
+    for one in places:
+        if run and not (
+            one.segment == run[0].segment
+            and 0 <= one.offset - (run[-1].offset + run[-1].length) <= _GAP
+            and one.offset + one.length - run[0].offset <= _WINDOW
+        ):
+            found |= _window(run)
+            run = []
+        run.append(one)
+    return found | _window(run)
+
+
+def _window(run: list[Place]) -> dict[int, tuple[int, int, int]]:
+    if not run:
+        return {}
+    start = run[0].offset
+    one = (run[0].segment, start, run[-1].offset + run[-1].length - start)
+    return dict.fromkeys([place.blob for place in run], one)
 
 
 def opened(segments: BlobStorage, seal: Seal, row: Any) -> bytes:
-    """The bytes that lie where a row of `places` says. Raises `SealBroken`, `OSError`."""
-    sealed = segments.read(row.segment, row.offset, row.length)
+    """The bytes that lie where a row of the table or a `Place` says. Raises `SealBroken`, `OSError`."""
+    return _decrypted(seal, row, memoryview(segments.read(row.segment, row.offset, row.length)))
+
+
+def _decrypted(seal: Seal, row: Any, sealed: memoryview) -> bytes:
     if len(sealed) != row.length:
         raise SealBroken
     cipher = seal.blob_key(row.wrapped_key)

@@ -168,15 +168,25 @@ class Store:
             return grants.to(conn, who)
 
     def contents(self, wanted: Iterable[int]) -> Callable[[int], bytes]:
-        """The places of several blobs looked up at once; the function reads one. It raises as `content`."""
+        """The places of several blobs looked up at once; the function reads one. It raises as `content`.
+
+        Neighbours are read together when they are asked for in this order.
+        """
         with self.database.reading() as conn:
-            places = blobs.places(conn, set(wanted))
+            return self._reader(blobs.places(conn, list(wanted)))
+
+    def contents_in(self, ref: Ref, first: int, last: int) -> Callable[[int], bytes]:
+        """`contents` of the messages of a mailbox with UIDs in a closed range."""
+        with self.database.reading() as conn:
+            return self._reader(blobs.places_in(conn, ref, first, last))
+
+    def _reader(self, places: list[blobs.Place]) -> Callable[[int], bytes]:
+        reader = blobs.Reader(self.segments, self.seal, places)
 
         def read(blob: int) -> bytes:
-            place = places.get(blob)
             try:
-                return self.content(blob) if place is None else blobs.opened(self.segments, self.seal, place)
-            except FileNotFoundError:
+                return reader.read(blob)
+            except (LookupError, FileNotFoundError):
                 return self.content(blob)  # compaction moved it meanwhile
 
         return read

@@ -58,12 +58,12 @@ async def run(session: Session, cursor: Cursor, uid: bool = False) -> bytes:
     few = count <= (_INLINE if not job.reads else 1)
     inline = few or await session.aside(count, partial(job.ready, spans))
     pieces = job.pieces(spans)
-    while True:
-        made = next(pieces, None) if inline else await asyncio.to_thread(next, pieces, None)
-        if made is None:
-            break
-        session.write(made)
-        await session.breathe()
+    if inline:
+        for made in pieces:
+            session.write(made)
+            await session.breathe()
+    else:
+        await _sent(session, pieces)
     await session.tell(expunge=False)
     return job.result(uid=uid)
 
@@ -75,6 +75,19 @@ def _spans(view: View, wanted: SequenceSet, modifiers: Modifiers, *, uid: bool) 
     if not since:  # CHANGEDSINCE 0 is no filter (Q14)
         return spans
     return _joined(at for span in spans for at in span if view.modseqs(at) > since)
+
+
+async def _sent(session: Session, pieces: Iterator[bytes]) -> None:
+    """Write pieces that are made in a thread: the next one is made while this one is sent."""
+    coming = asyncio.ensure_future(asyncio.to_thread(next, pieces, None))
+    try:
+        while (made := await coming) is not None:
+            coming = asyncio.ensure_future(asyncio.to_thread(next, pieces, None))
+            session.write(made)
+            await session.breathe()
+    finally:
+        if not coming.done():  # the client is gone
+            await asyncio.wait([coming])
 
 
 def _page(view: View, spans: list[range], modifiers: Modifiers) -> list[range]:

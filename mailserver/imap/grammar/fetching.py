@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mailserver.imap.grammar.lexer import Cursor, Syntax
 from mailserver.imap.grammar.strings import astring
@@ -49,6 +50,7 @@ class Section:
     text: str
     fields: tuple[bytes, ...] = ()
 
+    @lru_cache(maxsize=256)  # noqa: B019 (sections are few and small)
     def wire(self) -> bytes:
         """As it stands in the reply, between the brackets."""
         head = ".".join(one for one in (self.path, self.text) if one).encode()
