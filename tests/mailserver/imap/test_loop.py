@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """No command on a mailbox of 10,000 holds the event loop: CPU of its thread between two turns (DESIGN 4.5).
 
-The design asks for about 2 ms. The limit here is twice that, so that a slower machine fails only what is wrong:
-a whole command over 10,000 messages takes 10 to 1,000 ms. A turn that was over it is looked at again, as the first
+The design asks for about 2 ms. The limit here is three times that on a machine that counts to 20,000 in 1 ms, and longer on
+a slower one by as much as it is slower at that moment: a whole command over 10,000 messages takes 10 to 1,000 ms. A turn that was over it is looked at again, as the first
 use of a query or a page fault of the machine is not the command's. Python's collector is off meanwhile.
 """
 
@@ -21,8 +21,9 @@ from tests.mailserver.imap.dialogue import Wire
 from tests.mailserver.imap.test_security import signed_in
 
 _MANY = 10_000
-_MOST_S = 0.004
-_TRIES = 3
+_MOST_S = 0.006
+_UNIT_S = 0.001
+_TRIES = 6
 _EACH_SECOND = b",".join(b"%d" % one for one in range(1, _MANY, 2))
 LOOKS = (
     b"FETCH 1:* FLAGS",
@@ -98,8 +99,17 @@ def watched(served: Served) -> Iterator[Watch]:
         running.result(30)
 
 
+def _limit() -> float:
+    """`_MOST_S`, for a machine as fast as this one is now."""
+    begun = time.thread_time()
+    count = 0
+    while count < 20_000:
+        count += 1
+    return _MOST_S * max(1.0, (time.thread_time() - begun) / _UNIT_S)
+
+
 def _longest(watch: Watch, wire: Wire, before: bytes, command: bytes) -> float:
-    """The best of a few runs of the longest turn."""
+    """The best of a few runs of the longest turn, in s of a machine of the usual speed."""
     best = 1.0
     for _ in range(_TRIES):
         if before:
@@ -107,7 +117,7 @@ def _longest(watch: Watch, wire: Wire, before: bytes, command: bytes) -> float:
         watch.longest = 0.0
         answer = wire.command(command)[-1]
         assert b" OK" in answer, (command, answer)
-        best = min(best, watch.longest)
+        best = min(best, watch.longest * _MOST_S / _limit())
         if best <= _MOST_S:
             break
     return best
