@@ -223,7 +223,9 @@ class Signer:
     """The process that alone holds the keys; with a PKCS #11 token new keys are made in it."""
 
     pkcs11_module: str = _key("", "The token's or HSM's PKCS #11 library; empty: keys in encrypted files.")
-    pkcs11_token: str = _key("", "Label of the token.")
+    pkcs11_token: str = _key(
+        "", "Label of the signer's own token; empty: keys in encrypted files, only persons' tokens are used."
+    )
     pkcs11_pin_file: str = _key("secrets/token.pin", "File with the token's PIN, one line.")
 
 

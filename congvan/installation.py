@@ -33,7 +33,7 @@ if TYPE_CHECKING:  # the exchange brings PDF and XML libraries along; the mail p
     from exchange.exchange import Exchange
     from exchange.signing.signer import SignerSettings
     from exchange.signing.signer_client import SignerClient
-    from exchange.signing.token import TokenPlace
+    from exchange.signing.token_module import TokenPlace
     from exchange.trust.directory import TrustDirectory
 
 _PLACES = ("province.toml", "demo/province.toml", "/etc/congvan/province.toml")
@@ -247,7 +247,7 @@ def signer_settings(settings: Settings) -> SignerSettings:
 
 def _token(settings: Settings) -> TokenPlace | None:
     """The PKCS #11 token, when one is set."""
-    from exchange.signing.token import TokenPlace
+    from exchange.signing.token_module import TokenPlace
 
     told = settings.signer
     if not told.pkcs11_module:

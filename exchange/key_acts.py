@@ -25,13 +25,17 @@ def acts(exchange: Exchange) -> dict[str, Callable[..., Any]]:
         """``agency key list``."""
         return {"items": [asdict(one) for one in keys.listing()]}
 
-    def issue(agency: str, person: str, approval: str, renew: str, by: str) -> dict[str, Any]:
+    def issue(
+        agency: str, person: str, approval: str, renew: str, by: str, token: str = "", pin: str = ""
+    ) -> dict[str, Any]:
         """``agency key issue`` and ``renew``: one of ``agency`` and ``person`` is given."""
-        return _issue(exchange, keys, agency, person, approval, renew, by)
+        return _issue(exchange, keys, agency, person, approval, renew, by, token, pin)
 
-    def compromised(agency: str, person: str, approval: str, which: str, by: str) -> dict[str, Any]:
+    def compromised(
+        agency: str, person: str, approval: str, which: str, by: str, token: str = "", pin: str = ""
+    ) -> dict[str, Any]:
         """``agency key compromised``: revoke, make a new key, say what hung on the old one."""
-        made = _issue(exchange, keys, agency, person, approval, which, by)
+        made = _issue(exchange, keys, agency, person, approval, which, by, token, pin)
         for serial in made["replaced"]:
             _noted(exchange, exchange.signer.revoke(int(serial, 16), "keyCompromise", by))
         return made | stopping.stop(exchange, agency, person.lower(), by)
@@ -89,7 +93,15 @@ def acts(exchange: Exchange) -> dict[str, Callable[..., Any]]:
 
 
 def _issue(
-    exchange: Exchange, keys: Keys, agency: str, person: str, approval: str, renew: str, by: str
+    exchange: Exchange,
+    keys: Keys,
+    agency: str,
+    person: str,
+    approval: str,
+    renew: str,
+    by: str,
+    token: str,
+    pin: str,
 ) -> dict[str, Any]:
     if agency:
         home = exchange.agency(agency)
@@ -100,7 +112,15 @@ def _issue(
         who = _account(exchange, person)
         mode = approval or exchange.approval_of_person(who.address) or "passkey"
         use, old = keys.person(
-            who.address, who.name, who.title, who.agency_name, by, approval=mode, renew=bool(renew)
+            who.address,
+            who.name,
+            who.title,
+            who.agency_name,
+            by,
+            approval=mode,
+            renew=bool(renew),
+            token=token,
+            pin=pin,
         )
         told = {"person": who.address}
     _noted(exchange, use)

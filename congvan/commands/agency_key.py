@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+from getpass import getpass
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,10 @@ def register(acts: Any) -> None:
         way.add_argument("--approval", choices=_MODES, default="", help="default: as before, else passkey")
         way.add_argument("--which", choices=("sign", "decrypt", "both"), default="both", help="of an agency")
         way.add_argument("--by", default="cli", metavar="ADDRESS", help="who decided")
+        way.add_argument(
+            "--token", default="", metavar="LABEL", help="of the person's own token (mode token)"
+        )
+        way.add_argument("--pin-file", type=Path, metavar="FILE", help="its PIN; asked for when not given")
         way.set_defaults(run=change, way=name)
     invite = ways.add_parser("invite", help="a code with which a person enrols a passkey for signing")
     lost = ways.add_parser("lost", help="a person's passkeys approve nothing any more")
@@ -77,6 +82,8 @@ def show(args: argparse.Namespace) -> int:
 def change(args: argparse.Namespace) -> int:
     """Issue, renew, or end a key that was compromised."""
     told = {"agency": args.agency, "person": args.person, "approval": args.approval, "by": args.by}
+    if args.token:
+        told |= {"token": args.token, "pin": _pin(args.pin_file)}
     if args.way == "compromised":
         answer = call(find_settings(args), "key.compromised", told | {"which": args.which})
     else:
@@ -142,6 +149,10 @@ def picture(args: argparse.Namespace) -> int:
     answer = call(find_settings(args), "key.picture", told)
     emit(args, answer, "ok")
     return 0
+
+
+def _pin(file: Path | None) -> str:
+    return _read(file, 64).decode().strip() if file is not None else getpass("PIN: ")
 
 
 def _whose(way: Any) -> None:

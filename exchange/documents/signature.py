@@ -2,7 +2,7 @@
 """A person's signature or initials on a draft: the file it goes on, and what it leaves.
 
 Each signature is an increment on the file as the one before left it: the first on the prepared draft. Used by
-the moves of file approval (`exchange.documents.sign`) and of passkeys (`exchange.documents.phone`).
+the moves of file approval (`exchange.documents.sign`) and of passkeys and tokens (`exchange.documents.said_yes`).
 """
 
 from __future__ import annotations

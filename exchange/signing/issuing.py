@@ -19,6 +19,7 @@ from config.durable import write_durably
 from config.refusal import Refused
 from exchange.signing.keys import Approval, KeyMissing, KeyStore
 from exchange.signing.provision import AgencyKeys, PersonKey, add_agency, add_person, issuing_authority
+from exchange.signing.token import OwnToken
 from exchange.trust.authority import Authority, Revoked, make_crl
 from exchange.trust.directory import TrustDirectory
 from exchange.trust.responder import answer
@@ -96,10 +97,16 @@ class Issuing:
         add_agency(self.store, self.directory, self.authority(), agency, approval, renew)
         return [one.serial_number for one in old if one is not None]
 
-    def person(self, person: PersonKey, approval: Approval = "file", renew: bool = False) -> list[int]:
+    def person(
+        self,
+        person: PersonKey,
+        approval: Approval = "file",
+        renew: bool = False,
+        own: OwnToken | None = None,
+    ) -> list[int]:
         """Key and certificate for a person; gives the serial numbers that went out of use."""
         old = self.directory.certificate_of_person(person.address) if renew else None
-        add_person(self.store, self.directory, self.authority(), person, approval, renew=renew)
+        add_person(self.store, self.directory, self.authority(), person, approval, renew=renew, own=own)
         return [old.serial_number] if old is not None else []
 
     def word_on(self, request: bytes) -> bytes:

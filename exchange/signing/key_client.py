@@ -69,10 +69,13 @@ class Keys:
         *,
         approval: str = "file",
         renew: bool = False,
+        token: str = "",
+        pin: str = "",
     ) -> tuple[Use, list[int]]:
-        """Makes or renews a person's key; ``agency`` is its name."""
+        """Makes or renews a person's key; ``agency`` is its name. Mode token: label and PIN of the person's own."""
         person = {"address": address, "name": name, "title": title, "agency": agency}
-        answer = self._client.ask("add_person", person=person, who=who, approval=approval, renew=renew)
+        own = {"token": token, "pin": pin} if token else {}
+        answer = self._client.ask("add_person", person=person, who=who, approval=approval, renew=renew, **own)
         return Use(**answer["use"]), [int(one, 16) for one in answer["replaced"]]
 
     def put_by(

@@ -15,12 +15,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from config.refusal import Refused
 from exchange.signing import recovery
 from exchange.signing.issuing import Issuing
 from exchange.signing.keys import Approval, KeyMissing, KeyStore, KeyUnreadable
 from exchange.signing.phone.passkeys import Holder, Passkeys, certificate_of
 from exchange.signing.provision import AgencyKeys, PersonKey
 from exchange.signing.requests import Values, bad, octets, plain, text
+from exchange.signing.token import OwnToken
 from exchange.signing.uses import Uses
 from exchange.trust.directory import TrustDirectory
 
@@ -65,6 +67,8 @@ class KeyOperations:
         Gives the serial numbers (hex) of the certificates that went out of use.
         """
         agency = AgencyKeys(**plain(request, "agency"))
+        if self._approval(request) == "token":
+            raise _seal_by_pin()
         renew = str(request.get("renew", ""))
         if renew not in ("", "sign", "decrypt", "both"):
             raise bad("renew")
@@ -78,10 +82,15 @@ class KeyOperations:
         return {"use": asdict(use), "replaced": [f"{one:x}" for one in old]}
 
     def op_add_person(self, request: Values) -> Values:
-        """``person`` {address, name, title, agency}``, who, approval, renew`` (bool): key and certificate."""
+        """``person`` {address, name, title, agency}``, who, approval, renew`` (bool): key and certificate.
+
+        Of mode ``token`` also ``token`` (its label) and ``pin``: the key is made in the person's own token.
+        """
         person = PersonKey(**plain(request, "person"))
-        renew = request.get("renew") is True
-        old = self._issuing.person(person, self._approval(request), renew)
+        renew, mode, own = request.get("renew") is True, self._approval(request), None
+        if mode == "token":
+            own = OwnToken(text(request, "token", 64), text(request, "pin", 64))
+        old = self._issuing.person(person, mode, renew, own)
         use = self._uses.record(
             "renew" if renew else "issue", "ca-issuing", who=text(request, "who"), purpose=person.address
         )
@@ -94,12 +103,12 @@ class KeyOperations:
         now = datetime.now(UTC)
         found = []
         for name in names[:_MOST_LISTED]:
-            key, mode = self._store.get(name)
             certificate = self._certificate(name)
             days = (certificate.not_valid_after_utc - now).days if certificate else None
             serial = f"{certificate.serial_number:x}" if certificate else ""
-            found.append({"name": name, "approval": mode, "days": days, "serial": serial})
-            del key
+            found.append(
+                {"name": name, "approval": self._store.approval(name), "days": days, "serial": serial}
+            )
         return {"keys": found, "more": len(names) > _MOST_LISTED, "all": len(self._store.names())}
 
     def op_put_by(self, request: Values) -> Values:
@@ -220,3 +229,13 @@ class KeyOperations:
         if kind == "agency-decrypt":
             return self._directory.encryption_certificate_of_agency(whose) if "~" not in whose else None
         return self._directory.timestamp_certificate() if name == "tsa" else None
+
+
+def _seal_by_pin() -> Refused:
+    return Refused(
+        "seal-by-pin",
+        "Khóa của cơ quan còn ký gói tin và biên nhận tự động nên không dùng kiểu “token”; chọn “passkey” (khóa vẫn nằm "
+        "trong thiết bị của máy chủ ký số khi có cài đặt pkcs11_token).",
+        "An agency's key also signs packets and receipts by itself, so mode “token” can't be had; take “passkey” (the key "
+        "still lies in the signing server's token when pkcs11_token is set).",
+    )

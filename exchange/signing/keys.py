@@ -3,7 +3,7 @@
 
 A file is a JSON line ``{"name", "approval"}`` and then nonce(12) and AES-256-GCM ciphertext; the line
 is authenticated too, so a key can't be given another name or an easier approval. Of a key in a PKCS #11
-token the file holds the reference only. The secret lies in a file of its own (systemd credential, other
+token the file holds the reference only (``token``; ``label`` names a person's own token). The secret lies in a file of its own (systemd credential, other
 backup); only the signer process opens this store.
 
 Names: ``person:<address>``, ``agency-sign:<code>``, ``agency-decrypt:<code>``, ``tsa``, ``ledger``,
@@ -16,6 +16,8 @@ import hashlib
 import json
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, TypeAlias, cast, get_args
 from urllib.parse import quote, unquote
@@ -28,7 +30,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from config.durable import write_durably
 from config.refusal import Refused
-from exchange.signing.token import Token
+from exchange.signing.token import OwnToken, OwnTokens, Token
 
 PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 Approval = Literal["passkey", "token", "file", "service"]
@@ -71,6 +73,14 @@ def _exists(name: str) -> Refused:
     return Refused("key-exists", f"Khóa “{name}” đã có.", f"There is a key “{name}” already.")
 
 
+def _token_needed() -> Refused:
+    return Refused(
+        "token-needed",
+        "Khóa kiểu “token” nằm trong thiết bị riêng của người ký và chỉ dùng được với thiết bị và mã PIN đó.",
+        "A key of mode “token” lies in the person's own token and is used only with that token and its PIN.",
+    )
+
+
 def make_secret(path: Path) -> None:
     """Writes a new secret of 32 random bytes, mode 0600. Refuses to overwrite (`FileExistsError`)."""
     write_durably(path, secrets.token_bytes(32), mode=0o600, exclusive=True)
@@ -79,8 +89,10 @@ def make_secret(path: Path) -> None:
 class KeyStore:
     """The keys in one folder; loaded once, kept as objects."""
 
-    def __init__(self, folder: Path, secret_file: Path, token: Token | None = None) -> None:
-        """Opens the store; with ``token`` new keys are made in it and stay there.
+    def __init__(
+        self, folder: Path, secret_file: Path, token: Token | None = None, own: OwnTokens | None = None
+    ) -> None:
+        """Opens the store; with ``token`` new keys are made in it and stay there. ``own``: where persons' tokens are.
 
         Raises `KeyUnreadable` when the secret is missing or not 32 bytes.
         """
@@ -95,28 +107,40 @@ class KeyStore:
         self._documents = AESGCM(_derive(secret, b"congvan document keys"))
         self._loaded: dict[str, tuple[PrivateKey, Approval]] = {}
         self._token = token
+        self._own = own
 
-    def make(self, name: str, approval: Approval, *, replacing: bool = False) -> ec.EllipticCurvePublicKey:
+    def make(
+        self, name: str, approval: Approval, *, replacing: bool = False, own: OwnToken | None = None
+    ) -> ec.EllipticCurvePublicKey:
         """Makes a P-256 key (in the token when there is one) under ``name``; gives its public half.
 
-        ``replacing``: a key that is there goes out of use: a decryption key is kept under its
-        `archived` name, any other is removed. Raises `Refused` when the name is taken otherwise.
+        ``own``: in this person's token, for approval by its PIN. ``replacing``: a key that is there goes out of
+        use: a decryption key is kept under its `archived` name, any other is removed (in another token of the
+        person it stays, without a certificate). Raises `Refused` when the name is taken otherwise.
         """
         if not replacing and self._path(name).exists():
             raise _exists(name)
-        if self._token is None:
-            key: ec.EllipticCurvePrivateKey = ec.generate_private_key(ec.SECP256R1())
+        if approval == "token" or own is not None:
+            if self._own is None or own is None or approval != "token":
+                raise _token_needed()
+            key: ec.EllipticCurvePrivateKey
+            key, identity = self._own.make(own, name)
+            sealed, head = b"", {"name": name, "approval": approval, "token": identity, "label": own.label}
+        elif self._token is None:
+            key = ec.generate_private_key(ec.SECP256R1())
             sealed = key.private_bytes(
                 serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
             )
-            head: dict[str, str] = {"name": name, "approval": approval}
+            head = {"name": name, "approval": approval}
         else:
             key, identity = self._token.make(name)
             sealed, head = b"", {"name": name, "approval": approval, "token": identity}
         if replacing and self._path(name).exists():
-            self._put_by(name)
+            self._put_by(name, own)
         self._keep(head, sealed, exclusive=not replacing)
-        self._loaded[name] = (key, approval)
+        self._loaded.pop(name, None)
+        if own is None:
+            self._loaded[name] = (key, approval)
         return key.public_key()
 
     def archived(self, name: str, mark: str) -> ec.EllipticCurvePrivateKey:
@@ -126,7 +150,7 @@ class KeyStore:
             return key
         return self.elliptic(f"{name}~{mark}")[0]
 
-    def _put_by(self, name: str) -> None:
+    def _put_by(self, name: str, own: OwnToken | None) -> None:
         """The old key of ``name`` under its archived name, or gone."""
         data = self._path(name).read_bytes()
         if name.startswith("agency-decrypt:"):
@@ -135,7 +159,10 @@ class KeyStore:
             self._keep(head | {"name": f"{name}~{key_mark(old.public_key())}"}, sealed, exclusive=False)
             return
         head, _ = self._opened(name, data)
-        if self._token is not None and "token" in head:
+        if "label" in head:
+            if self._own is not None and own is not None and own.label == head["label"]:
+                self._own.remove(own, head["token"])
+        elif self._token is not None and "token" in head:
             self._token.remove(head["token"])
 
     def add(self, name: str, key: PrivateKey, approval: Approval) -> None:
@@ -170,6 +197,20 @@ class KeyStore:
             raise KeyUnreadable(name)
         return key, approval
 
+    def approval(self, name: str) -> Approval:
+        """Its approval mode alone: also while a token is away. Raises `KeyMissing`, `KeyUnreadable`."""
+        found = self._loaded.get(name)
+        return found[1] if found is not None else cast(Approval, self._head(name)[0]["approval"])
+
+    @contextmanager
+    def opened(self, name: str, pin: str) -> Iterator[ec.EllipticCurvePrivateKey]:
+        """The key in a person's own token, usable inside the ``with``. Raises as `OwnTokens.opened` does."""
+        head, _ = self._head(name)
+        if self._own is None or "label" not in head:
+            raise _token_needed()
+        with self._own.opened(OwnToken(head["label"], pin), head["token"]) as key:
+            yield key
+
     def names(self) -> list[str]:
         """The names of all keys."""
         try:
@@ -197,7 +238,8 @@ class KeyStore:
     def _path(self, name: str) -> Path:
         return self._folder / (quote(name, safe="@+") + _SUFFIX)
 
-    def _read(self, name: str) -> tuple[PrivateKey, Approval]:
+    def _head(self, name: str) -> tuple[dict[str, str], bytes]:
+        """(the first line, what is sealed) of a key's file."""
         try:
             with self._path(name).open("rb") as file:
                 data = file.read(_MAX_FILE)
@@ -205,7 +247,12 @@ class KeyStore:
             raise KeyMissing(name) from None
         except OSError:
             raise KeyUnreadable(name) from None
-        head, plain = self._opened(name, data)
+        return self._opened(name, data)
+
+    def _read(self, name: str) -> tuple[PrivateKey, Approval]:
+        head, plain = self._head(name)
+        if "label" in head:
+            raise _token_needed()
         if "token" in head:
             if self._token is None:
                 raise KeyUnreadable(name)

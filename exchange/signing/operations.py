@@ -27,11 +27,12 @@ from exchange.signing.key_operations import KeyOperations
 from exchange.signing.keys import Approval, KeyMissing, KeyStore, KeyUnreadable
 from exchange.signing.phone.approval import NOTHING_SHOWN, Purpose, Statement
 from exchange.signing.phone.passkeys import Passkeys
-from exchange.signing.protocol import PersonApproval, SealApproval
+from exchange.signing.protocol import PersonApproval, SealApproval, Use
 from exchange.signing.requests import Values, bad, octets, plain, text
 from exchange.signing.statement import statement_bytes
 from exchange.signing.timestamp import BadRequest, TimestampAuthority
 from exchange.signing.uses import Uses
+from exchange.signing.wrong_pins import WrongPins
 from exchange.trust.directory import TrustDirectory
 
 _KDF_HASHES: dict[str, type[hashes.HashAlgorithm]] = {
@@ -69,6 +70,7 @@ class Operations:
         self._origin = origin
         self._uses = Uses(state / "uses.log")
         self._serials = _Serials(state / "timestamp.serial")
+        self._wrong_pins = WrongPins()
         self._stamps: TimestampAuthority | None = None
         self._passkeys = Passkeys(state / "passkeys", store, host, origins)
         issuing = Issuing(store, directory, state / "authority.json")
@@ -89,13 +91,13 @@ class Operations:
     # --- signatures in PDF files
 
     def op_sign_person(self, request: Values) -> Values:
-        """``address, approval, prepared_digest, signed_attrs`` → signature of the person."""
+        """``address, approval, prepared_digest, signed_attrs`` → signature of the person; mode token: ``pin``."""
         approval = PersonApproval(**plain(request, "approval"))
         address = text(request, "address").lower()
         name = f"person:{address}"
         digest = octets(request, "prepared_digest", 32)
         attributes = octets(request, "signed_attrs")
-        key, mode = self._store.elliptic(name)
+        mode = self._store.approval(name)
         signed_attributes.check(attributes, digest, with_time=False, initials=approval.purpose == "initial")
         _same_mode(mode, approval.mode)
         if not _DIGEST.fullmatch(approval.document) or approval.by.lower() != address:
@@ -106,7 +108,28 @@ class Operations:
                 approval.proof,
                 Statement(purpose, address, digest.hex(), NOTHING_SHOWN, approval.at, approval.id),
             )
-        use = self._uses.approve(
+        if mode == "token":
+            return self._with_pin(name, text(request, "pin", 64), approval, digest, attributes)
+        key, _ = self._store.elliptic(name)
+        use = self._approved(name, approval, digest)
+        return {"signature": _sign(key, attributes), "use": asdict(use)}
+
+    def _with_pin(
+        self, name: str, pin: str, approval: PersonApproval, digest: bytes, attributes: bytes
+    ) -> Values:
+        """The PIN is proven by the token, then the use is written, then the key is used."""
+        self._wrong_pins.ask(name)
+        try:
+            with self._store.opened(name, pin) as key:
+                use = self._approved(name, approval, digest)
+                return {"signature": _sign(key, attributes), "use": asdict(use)}
+        except Refused as problem:
+            if problem.code == "token-pin-wrong":
+                self._wrong_pins.count(name)
+            raise
+
+    def _approved(self, name: str, approval: PersonApproval, digest: bytes) -> Use:
+        return self._uses.approve(
             "sign_person",
             name,
             who=approval.by,
@@ -116,7 +139,6 @@ class Operations:
             at=approval.at,
             mode=approval.mode,
         )
-        return {"signature": _sign(key, attributes), "use": asdict(use)}
 
     def op_seal_agency(self, request: Values) -> Values:
         """``code, approval, prepared_digest, signed_attrs`` → signature of the agency, once a row."""
@@ -316,7 +338,7 @@ def _sign(key: ec.EllipticCurvePrivateKey, data: bytes) -> bytes:
 
 
 def _same_mode(of_key: Approval, of_approval: str) -> None:
-    if of_key == of_approval and of_key in ("file", "passkey"):
+    if of_key == of_approval and of_key in ("file", "passkey", "token"):
         return
     raise Refused(
         "approval-mode",

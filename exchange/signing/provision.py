@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from config.durable import write_durably
 from exchange.receipts.log_key import log_certificate
 from exchange.signing.keys import Approval, KeyMissing, KeyStore, make_secret
+from exchange.signing.token import OwnToken
 from exchange.trust import authority as ca
 from exchange.trust.directory import TrustDirectory
 from policy.ledger.checkpoint import Key
@@ -128,9 +129,13 @@ def add_person(
     approval: Approval,
     *,
     renew: bool = False,
+    own: OwnToken | None = None,
 ) -> None:
-    """Key and certificate of one person. Raises `Refused` when there is one and it is not renewed."""
-    public = store.make(f"person:{person.address.lower()}", approval, replacing=renew)
+    """Key and certificate of one person. Raises `Refused` when there is one and it is not renewed.
+
+    ``own``: the person's token, in which a key of mode ``token`` is made.
+    """
+    public = store.make(f"person:{person.address.lower()}", approval, replacing=renew, own=own)
     certificate = ca.person_certificate(
         issuing,
         public,

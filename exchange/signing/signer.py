@@ -24,7 +24,8 @@ from config.refusal import Refused, Unavailable
 from exchange.signing.keys import KeyStore
 from exchange.signing.operations import Operations
 from exchange.signing.protocol import HEAD, BadFrame, decode, encode, length_of, refusal
-from exchange.signing.token import Token, TokenPlace
+from exchange.signing.token import OwnTokens, Token
+from exchange.signing.token_module import TokenModule, TokenPlace
 from exchange.trust.directory import TrustDirectory
 
 log = logging.getLogger("congvan.signer")
@@ -41,7 +42,7 @@ _MAX_BUCKETS = 20_000
 class SignerSettings:
     """Where the signer finds its things. ``users``: user ids that may connect beside our own.
 
-    ``token``: new keys are made in it. ``host``, ``origins``: of the pages on which passkeys approve.
+    ``token``: new keys are made in it, and persons' tokens are reached by its module. ``host``, ``origins``: of the pages on which passkeys approve.
     """
 
     socket: Path
@@ -61,8 +62,8 @@ async def serve(settings: SignerSettings, *, ready: Callable[[], None] | None = 
 
     ``ready`` is called once the socket listens. State (log of uses, CRL numbers) lies beside the keys.
     """
-    token = Token(settings.token) if settings.token is not None else None
-    store = KeyStore(settings.keys, settings.secret, token)
+    token, own = _tokens(settings.token)
+    store = KeyStore(settings.keys, settings.secret, token, own)
     settings.keys.mkdir(mode=0o700, parents=True, exist_ok=True)
     operations = Operations(
         store, TrustDirectory(settings.trust), settings.keys, settings.origin, settings.host, settings.origins
@@ -90,6 +91,14 @@ async def serve(settings: SignerSettings, *, ready: Callable[[], None] | None = 
         operations.close()
         if token is not None:
             token.close()
+
+
+def _tokens(place: TokenPlace | None) -> tuple[Token | None, OwnTokens | None]:
+    """(the signer's own token, those of persons), through one module."""
+    if place is None:
+        return None, None
+    module = TokenModule(place.module)
+    return (Token(place, module) if place.label else None), OwnTokens(module)
 
 
 class _Door:

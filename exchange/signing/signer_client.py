@@ -54,15 +54,22 @@ class SignerClient:
         self._idle: queue.LifoQueue[socket.socket] = queue.LifoQueue(_KEPT)
 
     def sign_person(
-        self, address: str, approval: PersonApproval, prepared_digest: bytes, signed_attrs: bytes
+        self,
+        address: str,
+        approval: PersonApproval,
+        prepared_digest: bytes,
+        signed_attrs: bytes,
+        pin: str = "",
     ) -> Signed:
-        """The person's signature over ``signed_attrs`` of the prepared PDF."""
+        """The person's signature over ``signed_attrs`` of the prepared PDF; ``pin`` of a token of mode token."""
+        secret = {"pin": pin} if pin else {}
         return self._signed(
             "sign_person",
             address=address,
             approval=asdict(approval),
             prepared_digest=prepared_digest,
             signed_attrs=signed_attrs,
+            **secret,
         )
 
     def seal_agency(

@@ -1,212 +1,166 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """Keys in a PKCS #11 token or HSM: P-256, made there and never leaving it (PKCS #11 v2.40).
 
-`TokenKey` is a private key of `cryptography` whose work is done in the token, so nothing else of the signer
-knows where a key lies. A token that is pulled out, locked or full gives `Unavailable`: nothing is signed, and
-the next request opens a new session.
+`Token` is the signer's own, opened with the PIN in a file and kept open. A person's own token is opened with
+the person's PIN for one use at a time (`OwnTokens`): there the PIN is the approval (mode “token”). A token that
+is pulled out, locked or full says so in words and nothing is signed; once it is back, the next request finds it.
 """
 
 from __future__ import annotations
 
 import secrets
-import threading
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import pkcs11
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_dss_signature
-from pkcs11.util.ec import encode_ec_public_key as _spki
-from pkcs11.util.ec import encode_named_curve_parameters
 
-from config.refusal import Refused, Unavailable
+from config.refusal import Unavailable
+from exchange.signing.token_key import Runs, TokenKey, make_in, public_in, remove_in
+from exchange.signing.token_module import PROBLEMS, TokenModule, TokenPlace, say
 
 T = TypeVar("T")
-_CURVE = encode_named_curve_parameters("secp256r1")
-
-
-@dataclass(frozen=True, slots=True)
-class TokenPlace:
-    """Where the token is: the vendor's module, the token's label, the file with its PIN (one line)."""
-
-    module: Path
-    label: str
-    pin_file: Path
 
 
 class Token:
-    """One token with one session, opened when first needed. Safe to use from several threads."""
+    """The signer's token with one session, opened when first needed. Safe to use from several threads."""
 
-    def __init__(self, place: TokenPlace) -> None:
+    def __init__(self, place: TokenPlace, module: TokenModule | None = None) -> None:
         self._place = place
-        self._guard = threading.RLock()
+        self._module = module or TokenModule(place.module)
         self._session: Any = None
+        self._wrong_pin = ""
 
-    def make(self, label: str) -> tuple[ec.EllipticCurvePrivateKey, str]:
+    def make(self, label: str) -> tuple[TokenKey, str]:
         """(a new key, its identity in the token). Raises `Unavailable`."""
         identity = secrets.token_hex(16)
+        public = self.run(lambda session: make_in(session, identity, label))
+        return TokenKey(self.run, identity, public), identity
 
-        def work(session: Any) -> ec.EllipticCurvePublicKey:
-            parameters = session.create_domain_parameters(
-                pkcs11.KeyType.EC, {pkcs11.Attribute.EC_PARAMS: _CURVE}, local=True
-            )
-            public, _ = parameters.generate_keypair(
-                id=bytes.fromhex(identity),
-                label=label[:200],
-                store=True,
-                capabilities=pkcs11.MechanismFlag.SIGN
-                | pkcs11.MechanismFlag.VERIFY
-                | pkcs11.MechanismFlag.DERIVE,
-                private_template={pkcs11.Attribute.SENSITIVE: True, pkcs11.Attribute.EXTRACTABLE: False},
-            )
-            return _public(public)
-
-        return TokenKey(self, identity, self.run(work)), identity
-
-    def key(self, identity: str) -> ec.EllipticCurvePrivateKey:
+    def key(self, identity: str) -> TokenKey:
         """The key of this identity. Raises `Unavailable`, `Refused` when the token does not have it."""
-
-        def work(session: Any) -> ec.EllipticCurvePublicKey:
-            return _public(
-                session.get_key(object_class=pkcs11.ObjectClass.PUBLIC_KEY, id=bytes.fromhex(identity))
-            )
-
-        return TokenKey(self, identity, self.run(work))
+        return TokenKey(self.run, identity, self.run(lambda session: public_in(session, identity)))
 
     def remove(self, identity: str) -> None:
         """Destroys a key in the token. Raises `Unavailable`."""
-
-        def work(session: Any) -> None:
-            for one in session.get_objects({pkcs11.Attribute.ID: bytes.fromhex(identity)}):
-                one.destroy()
-
-        self.run(work)
+        self.run(lambda session: remove_in(session, identity))
 
     def run(self, work: Callable[[Any], T]) -> T:
-        """Does ``work`` in the session. Raises `Unavailable` for whatever the token says."""
-        with self._guard:
+        """Does ``work`` in the session. Raises `Unavailable` or `Refused` for whatever the token says.
+
+        What fails in a session from before is tried once more in a new one: the token may have been away since.
+        """
+        with self._module.guard:
+            kept = self._session is not None
             try:
-                if self._session is None:
-                    pin = self._place.pin_file.read_text().strip()
-                    token = pkcs11.lib(str(self._place.module)).get_token(token_label=self._place.label)
-                    try:
-                        self._session = token.open(user_pin=pin, rw=True)
-                    except pkcs11.UserAlreadyLoggedIn:
-                        self._session = token.open(rw=True)
-                return work(self._session)
-            except pkcs11.NoSuchKey:
-                raise Refused(
-                    "no-such-key",
-                    "Thiết bị khóa không có khóa này.",
-                    "The token does not hold this key.",
-                ) from None
-            except (pkcs11.PKCS11Error, OSError, RuntimeError) as problem:
+                return work(self._opened())
+            except PROBLEMS as problem:
                 self.close()
-                raise Unavailable(
-                    "token-unavailable",
-                    f"Thiết bị khóa (PKCS#11) không trả lời ({type(problem).__name__}). Chưa ký gì; kiểm tra "
-                    "thiết bị rồi thử lại.",
-                    f"The key token (PKCS#11) does not answer ({type(problem).__name__}). Nothing was signed; "
-                    "check the token and try again.",
-                ) from problem
+                if not kept:
+                    say(problem, self._place.label)
+            try:
+                self._module.start_anew()
+                return work(self._opened())
+            except PROBLEMS as problem:
+                self.close()
+                say(problem, self._place.label)
 
     def close(self) -> None:
         """Ends the session; the next use opens another."""
-        with self._guard:
+        with self._module.guard:
             session, self._session = self._session, None
-            if session is not None:
+            end(session)
+
+    def _opened(self) -> Any:
+        if self._session is None:
+            pin = self._place.pin_file.read_text().strip()
+            if pin == self._wrong_pin:
+                raise _pin_file(self._place)  # asking again would lock the token
+            try:
+                self._session = self._module.open(self._place.label, pin)
+            except (pkcs11.PinIncorrect, pkcs11.PinLenRange, pkcs11.PinInvalid):
+                self._wrong_pin = pin
+                raise _pin_file(self._place) from None
+            self._wrong_pin = ""
+        return self._session
+
+
+@dataclass(frozen=True, slots=True)
+class OwnToken:
+    """A person's own token, by its label, with the person's PIN: given for one use, never kept."""
+
+    label: str
+    pin: str = field(repr=False)
+
+
+class OwnTokens:
+    """Persons' own tokens in the slots of one module."""
+
+    def __init__(self, module: TokenModule) -> None:
+        self._module = module
+
+    def make(self, own: OwnToken, label: str) -> tuple[TokenKey, str]:
+        """(a new key named ``label``, its identity in the token). Raises `Refused`, `Unavailable`."""
+        identity = secrets.token_hex(16)
+        with self._running(own) as run:
+            public = run(lambda session: make_in(session, identity, label))
+        return TokenKey(_closed, identity, public), identity
+
+    @contextmanager
+    def opened(self, own: OwnToken, identity: str) -> Iterator[TokenKey]:
+        """The key, usable inside the ``with``: the PIN was proven right, and the token forgets it afterwards.
+
+        Raises `Refused` (``token-pin-wrong``, ``token-locked``, ``no-such-key``), `Unavailable`.
+        """
+        with self._running(own) as run:
+            yield TokenKey(run, identity, run(lambda session: public_in(session, identity)))
+
+    def remove(self, own: OwnToken, identity: str) -> None:
+        """Destroys a key. Raises `Refused`, `Unavailable`."""
+        with self._running(own) as run:
+            run(lambda session: remove_in(session, identity))
+
+    @contextmanager
+    def _running(self, own: OwnToken) -> Iterator[Runs]:
+        with self._module.guard:
+            try:
+                session = self._module.open(own.label, own.pin)
+            except PROBLEMS as problem:
+                say(problem, own.label)
+
+            def run(work: Callable[[Any], Any]) -> Any:
                 try:
-                    session.close()
-                except (pkcs11.PKCS11Error, RuntimeError):
-                    return
+                    return work(session)
+                except PROBLEMS as problem:
+                    say(problem, own.label)
+
+            try:
+                yield run
+            finally:
+                end(session)  # the last session of a token ends its login (PKCS #11 v2.40 §5.6)
 
 
-class TokenKey(ec.EllipticCurvePrivateKey):
-    """A P-256 private key in the token: signs and agrees, never shows itself."""
-
-    def __init__(self, token: Token, identity: str, public: ec.EllipticCurvePublicKey) -> None:
-        self._token = token
-        self._identity = identity
-        self._public = public
-
-    def sign(self, data: Any, signature_algorithm: ec.EllipticCurveSignatureAlgorithm) -> bytes:
-        """ECDSA; the digest is made here, the token signs it. Raises `Unavailable`."""
-        algorithm = signature_algorithm.algorithm
-        if isinstance(algorithm, Prehashed):
-            digest = bytes(data)
-        else:
-            whole = hashes.Hash(algorithm)
-            whole.update(data)
-            digest = whole.finalize()
-        value = self._token.run(
-            lambda session: self._of(session).sign(digest, mechanism=pkcs11.Mechanism.ECDSA)
-        )
-        half = len(value) // 2
-        return encode_dss_signature(int.from_bytes(value[:half], "big"), int.from_bytes(value[half:], "big"))
-
-    def exchange(self, algorithm: ec.ECDH, peer_public_key: ec.EllipticCurvePublicKey) -> bytes:
-        """The shared secret (x coordinate). Raises `Unavailable`."""
-        point = peer_public_key.public_bytes(
-            serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
-        )
-
-        def work(session: Any) -> bytes:
-            made = self._of(session).derive_key(
-                pkcs11.KeyType.GENERIC_SECRET,
-                256,
-                mechanism=pkcs11.Mechanism.ECDH1_DERIVE,
-                mechanism_param=(pkcs11.KDF.NULL, None, point),
-                template={pkcs11.Attribute.SENSITIVE: False, pkcs11.Attribute.EXTRACTABLE: True},
-            )
-            return bytes(made[pkcs11.Attribute.VALUE])
-
-        return self._token.run(work)
-
-    def public_key(self) -> ec.EllipticCurvePublicKey:
-        """The public half."""
-        return self._public
-
-    @property
-    def curve(self) -> ec.EllipticCurve:
-        """P-256."""
-        return self._public.curve
-
-    @property
-    def key_size(self) -> int:
-        """In bits."""
-        return self._public.key_size
-
-    def private_numbers(self) -> NoReturn:
-        """The token keeps them."""
-        raise _stays()
-
-    def private_bytes(self, *_: Any, **__: Any) -> NoReturn:
-        """The token keeps them."""
-        raise _stays()
-
-    def __copy__(self) -> TokenKey:
-        return self
-
-    def __deepcopy__(self, memo: object) -> TokenKey:
-        return self
-
-    def _of(self, session: Any) -> Any:
-        return session.get_key(object_class=pkcs11.ObjectClass.PRIVATE_KEY, id=bytes.fromhex(self._identity))
+def end(session: Any) -> None:
+    """Close a session that may be dead."""
+    if session is not None:
+        try:
+            session.close()
+        except PROBLEMS:
+            return
 
 
-def _public(key: Any) -> ec.EllipticCurvePublicKey:
-    found = serialization.load_der_public_key(_spki(key))
-    if not isinstance(found, ec.EllipticCurvePublicKey):
-        raise RuntimeError("no elliptic-curve key")
-    return found
+def _closed(work: Any) -> Any:
+    raise Unavailable(
+        "token-needs-pin",
+        "Khóa nằm trong thiết bị riêng của người ký, mỗi lần dùng cần mã PIN.",
+        "The key lies in the person's own token; each use needs its PIN.",
+    )
 
 
-def _stays() -> Refused:
-    return Refused(
-        "key-in-token",
-        "Khóa nằm trong thiết bị khóa và không xuất ra được.",
-        "The key lies in the token and can't be exported.",
+def _pin_file(place: TokenPlace) -> Unavailable:
+    return Unavailable(
+        "token-pin-file",
+        f"Mã PIN trong tệp {place.pin_file.name} không mở được thiết bị khóa “{place.label}”. Sửa tệp rồi thử lại.",
+        f"The PIN in {place.pin_file.name} does not open the token “{place.label}”. Correct the file, then try again.",
     )

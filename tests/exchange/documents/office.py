@@ -19,6 +19,7 @@ from exchange.signing.pdf.compose import Draft, compose_draft
 from exchange.signing.provision import AgencyKeys, PersonKey, Places, provision
 from exchange.signing.signer import SignerSettings, serve
 from exchange.signing.signer_client import SignerClient
+from exchange.signing.token_module import TokenPlace
 from mailserver.accounts import Accounts, Agency
 from mailserver.delivery import Delivery
 from policy.ledger.store import Sequencer
@@ -50,10 +51,12 @@ class Office:
 
 
 @contextmanager
-def office(province: Province, folder: Path, web_port: int = 443) -> Iterator[Office]:
+def office(
+    province: Province, folder: Path, web_port: int = 443, token: TokenPlace | None = None
+) -> Iterator[Office]:
     """Provision keys for everybody in ``province`` and run a signer in a thread.
 
-    ``web_port``: where pages with passkeys are served, on localhost.
+    ``web_port``: where pages with passkeys are served, on localhost. ``token``: where the signer finds tokens.
     """
     run = Path(tempfile.mkdtemp(prefix="cvs"))
     data = folder / "data"
@@ -92,6 +95,7 @@ def office(province: Province, folder: Path, web_port: int = 443) -> Iterator[Of
             places.trust,
             ORIGIN,
             rate_factor=100,
+            token=token,
             origins=settings.passkey_origins,
         )
     )

@@ -30,7 +30,7 @@ from exchange.signing.protocol import PersonApproval, SealApproval
 from exchange.signing.provision import AgencyKeys, PersonKey, Places, provision
 from exchange.signing.signer import SignerSettings, serve
 from exchange.signing.signer_client import SignerClient
-from exchange.signing.token import TokenPlace
+from exchange.signing.token_module import TokenPlace
 from exchange.trust.anchors import Anchors
 from exchange.trust.directory import TrustDirectory
 

@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,11 +15,10 @@ from cryptography.hazmat.primitives.kdf.x963kdf import X963KDF
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from config.refusal import Refused, Unavailable
+from config.refusal import Refused
 from exchange.signing.key_client import Keys
 from exchange.signing.keys import KeyStore, key_mark, make_secret
 from exchange.signing.recovery import Share, join, open_with, put_by, share_of, split
-from exchange.signing.token import Token, TokenPlace
 from exchange.trust.pdf_judge import judge_pdf
 from tests.exchange.signing.house import LEADER, OFFICE, House, build, running
 
@@ -173,82 +169,3 @@ def test_recovery_files_and_shares_that_were_altered() -> None:
     for threshold, some in ((1, people), (4, people), (2, [people[0], people[0]])):
         with pytest.raises(Refused):
             put_by("H12.01", {}, some, threshold)
-
-
-@pytest.fixture
-def token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TokenPlace:
-    """A SoftHSM token."""
-    assert MODULE.exists(), "SoftHSM is missing: apt-get install softhsm2"
-    (tmp_path / "tokens").mkdir()
-    (tmp_path / "softhsm.conf").write_text(
-        f"directories.tokendir = {tmp_path}/tokens\nobjectstore.backend = file\n"
-    )
-    monkeypatch.setenv("SOFTHSM2_CONF", str(tmp_path / "softhsm.conf"))
-    label = f"cv-{os.urandom(4).hex()}"
-    (tmp_path / "pin").write_text("24680\n")
-    return TokenPlace(MODULE, label, tmp_path / "pin")
-
-
-_IN_A_PROCESS = """
-import subprocess, sys
-from pathlib import Path
-from exchange.signing.token import TokenPlace
-from tests.exchange.signing.test_key_life import work_with_a_token
-subprocess.run(["softhsm2-util", "--init-token", "--free", "--label", sys.argv[2], "--so-pin", "1234567",
-                "--pin", "24680"], check=True, capture_output=True)
-work_with_a_token(Path(sys.argv[1]), TokenPlace(Path(sys.argv[4]), sys.argv[2], Path(sys.argv[3])))
-"""
-
-
-def test_keys_in_a_token_sign_agree_and_never_leave_it(tmp_path: Path, token: TokenPlace) -> None:
-    """In a process of its own: a PKCS #11 module reads its settings once a process."""
-    done = subprocess.run(
-        [sys.executable, "-c", _IN_A_PROCESS, str(tmp_path), token.label, str(token.pin_file), str(MODULE)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=Path(__file__).parents[3],
-    )
-    assert done.returncode == 0, done.stderr
-
-
-def work_with_a_token(folder: Path, place: TokenPlace) -> None:
-    """The whole of it, called in the process above."""
-    house = build(folder / "house")
-    held = Token(place)
-    store = KeyStore(house.places.keys, house.places.secret, held)
-    name = "agency-sign:H12.50"
-    public = store.make(name, "file")
-    again, mode = KeyStore(house.places.keys, house.places.secret, held).elliptic(name)
-    assert mode == "file"
-    signature = again.sign(b"abc", ec.ECDSA(hashes.SHA256()))
-    public.verify(signature, b"abc", ec.ECDSA(hashes.SHA256()))
-    other = ec.generate_private_key(ec.SECP256R1())
-    assert again.exchange(ec.ECDH(), other.public_key()) == other.exchange(ec.ECDH(), public)
-    for export in (again.private_numbers, again.private_bytes):
-        with pytest.raises(Refused) as problem:
-            export()
-        assert problem.value.code == "key-in-token"
-    place.pin_file.write_text("wrong\n")
-    held.close()
-    with pytest.raises(Unavailable) as down:
-        again.sign(b"abc", ec.ECDSA(hashes.SHA256()))
-    assert down.value.code == "token-unavailable"
-    place.pin_file.write_text("24680\n")
-    public.verify(again.sign(b"abc", ec.ECDSA(hashes.SHA256())), b"abc", ec.ECDSA(hashes.SHA256()))
-    with pytest.raises(Unavailable):
-        Token(replace(place, label="pulled out")).make("x")
-    held.close()
-    # the whole signer over the token: renewed keys are made in it, a document is signed, letters open
-    served = House(house.places, house.socket, token=place)
-    with running(served):
-        keys = Keys(served.client)
-        told = letter_key(served, b"k" * 32)
-        keys.agency(OFFICE.code, OFFICE.name, OFFICE.registry, "cb@x.example", renew="both")
-        new = letter_key(served, b"n" * 32)
-        assert served.client.unwrap(OFFICE.code, "open", **told).key == b"k" * 32  # type: ignore[arg-type]
-        assert served.client.unwrap(OFFICE.code, "open", **new).key == b"n" * 32  # type: ignore[arg-type]
-        assert judge_pdf(served.issued(), served.anchors()).official
-        with pytest.raises(Refused) as stays:
-            keys.put_by(OFFICE.code, [("a", other.public_key().public_bytes(*PUBLIC))] * 2, 2, "x@y")
-        assert stays.value.code in ("key-in-token", "bad-threshold")

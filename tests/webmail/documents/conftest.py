@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import io
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 
 from config.settings import Installation as Who
 from config.settings import Submission
+from exchange.signing.token_module import TokenPlace
 from mailserver.accounts import passwords
 from mailserver.accounts.changes import NewAccount, add_account
 from mailserver.store import mailboxes
@@ -45,6 +47,15 @@ class DocumentSite(Site):
 @pytest.fixture
 def documents(small_province: Province, bridge: Bridge, tmp_path: Path) -> Iterator[DocumentSite]:
     """Pages, people with passwords, a signer, a ledger, and an auditor."""
+    with documents_of(small_province, bridge, tmp_path) as made:
+        yield made
+
+
+@contextmanager
+def documents_of(
+    small_province: Province, bridge: Bridge, tmp_path: Path, token: TokenPlace | None = None
+) -> Iterator[DocumentSite]:
+    """The same with tokens for the signer."""
 
     def job(conn: Any) -> Any:
         kept = (passwords.APP, passwords.keep(passwords.APP, "x" * 26))
@@ -55,7 +66,7 @@ def documents(small_province: Province, bridge: Bridge, tmp_path: Path) -> Itera
 
     small_province.people[AUDITOR] = small_province.database.write(job)
     small_province.accounts.forget()
-    with office(small_province, tmp_path) as made:
+    with office(small_province, tmp_path, token=token) as made:
         settings = dataclasses.replace(
             made.exchange.settings,
             installation=Who(name="tỉnh Cà Mau", tls_name="mail.camau.example", demo=True),

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from exchange.documents import phone
+from exchange.documents import presented as before
 from exchange.documents.model import Document, DocumentRef
-from exchange.documents.phone import Presented
+from exchange.documents.presented import Presented
 from exchange.documents.turns import Turn
 from mailserver.accounts import Account
 from policy.rights import may, relation
@@ -29,7 +29,7 @@ def always(account: Account) -> bool:
 def waiting(account: Account) -> list[tuple[Document, Turn]]:
     """Documents that wait for this person's signature or initials, urgent ones first, then the oldest."""
     parts = frame.parts()
-    return phone.waiting(parts.database, parts.seal, account, _MOST)
+    return before.waiting(parts.database, parts.seal, account, _MOST)
 
 
 def presented(ref: DocumentRef, *, anew: bool = False) -> Presented:
@@ -37,9 +37,15 @@ def presented(ref: DocumentRef, *, anew: bool = False) -> Presented:
     who = frame.account()
     kept = None if anew else _kept.get((ref, who.address))
     if kept is None:
-        kept = phone.present(frame.parts().exchange, ref, who)
+        kept = before.present(frame.parts().exchange, ref, who)
         _kept.put((ref, who.address), kept)
     return kept
+
+
+def opened(account: Account, documents: list[Document]) -> set[str]:
+    """The ids of those that ``account`` opened and may sign by one PIN."""
+    exchange = frame.parts().exchange
+    return {one.id for one in documents if before.last_read(exchange, one.ref, account) is not None}
 
 
 _kept: Kept[Presented] = Kept()

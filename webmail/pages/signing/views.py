@@ -19,14 +19,14 @@ from exchange.signing.phone.approval import Approval, Statement, approvals, chal
 from exchange.signing.protocol import APPROVAL_SECONDS
 from mailserver.accounts import Account
 from webmail import frame, navigation
-from webmail.errors import NotAllowed, NotThere, status_of
+from webmail.errors import NotThere, status_of
 from webmail.frame import page
 from webmail.language import current, t
-from webmail.pages.documents import turns as turns_shown
-from webmail.pages.documents.queries import document, names, reference
-from webmail.pages.signing import forms, queries
+from webmail.pages.documents.queries import document, reference
+from webmail.pages.signing import forms, pins, queries, shown
 
 blueprint = Blueprint("signing", __name__)
+blueprint.register_blueprint(pins.blueprint)
 
 
 def section(account: Account) -> navigation.Section | None:
@@ -47,65 +47,40 @@ navigation.add(15, section)
 @blueprint.get("/signing")
 def show() -> AnyResponse:
     """What waits for my signature."""
-    who = _signer()
-    waiting = queries.waiting(who)
-    mode = frame.parts().exchange.approval_of_person(who.address)
-    return page("signing/queue.html", place="signing", waiting=waiting, mode=mode, host=frame.passkey_host())
+    shown.signer()
+    return shown.queue()
 
 
 @blueprint.get("/signing/<ref>")
 def read(ref: str) -> AnyResponse:
     """One document as it will be signed; opening it is recorded."""
-    who = _signer()
-    at = reference(ref)
-    shown = queries.presented(at, anew=True)
-    waiting = queries.waiting(who)
-    place = next((n for n, one in enumerate(waiting, 1) if one[0].ref == at), 1)
-    made = page(
-        "signing/read.html",
-        place="signing",
-        focus=True,
-        doc=shown.document,
-        fields=shown.document.fields,
-        turn=shown.turn,
-        last=not any(one.waits and one.kind == "sign" for one in shown.turns if one != shown.turn),
-        turns=turns_shown.lines(shown.document, shown.turns),
-        shown=shown,
-        nth=place,
-        of=len(waiting),
-        mode=frame.parts().exchange.approval_of_person(who.address),
-        called=names(shown.document.fields.to_codes),
-        host=frame.passkey_host(),
-        minutes=APPROVAL_SECONDS // 60,
-    )
-    # the script hashes the very bytes that it shows, so they are shown from memory
-    made.headers["Content-Security-Policy"] = frame.CSP.replace("img-src 'self'", "img-src 'self' blob:")
-    return made
+    shown.signer()
+    return shown.read(reference(ref))
 
 
 @blueprint.get("/signing/<ref>/large")
 def large(ref: str) -> AnyResponse:
     """The text layer of the same file in large type."""
-    _signer()
-    shown = queries.presented(reference(ref))
+    shown.signer()
+    file = queries.presented(reference(ref))
     return page(
         "signing/large.html",
         place="signing",
         focus=True,
-        doc=shown.document,
-        fields=shown.document.fields,
-        texts=[[line for line in text.splitlines() if line.strip()] for text in shown.texts],
+        doc=file.document,
+        fields=file.document.fields,
+        texts=[[line for line in text.splitlines() if line.strip()] for text in file.texts],
     )
 
 
 @blueprint.get("/signing/<ref>/page/<int:number>.png")
 def picture(ref: str, number: int) -> Response:
     """One page as a picture (from 1)."""
-    _signer()
-    shown = queries.presented(reference(ref))
-    if not 0 < number <= len(shown.pages):
+    shown.signer()
+    file = queries.presented(reference(ref))
+    if not 0 < number <= len(file.pages):
         raise NotThere
-    made = make_response(shown.pages[number - 1])
+    made = make_response(file.pages[number - 1])
     made.headers["Content-Type"] = "image/png"
     made.headers["Cache-Control"] = "private, no-store"
     return made
@@ -114,7 +89,7 @@ def picture(ref: str, number: int) -> Response:
 @blueprint.post("/signing/statements")
 def statements() -> Response:
     """What the passkey is asked to say yes to, for each document that was read."""
-    who = _signer()
+    who = shown.signer()
     try:
         exchange = frame.parts().exchange
         said = [(ref, phone.statement(exchange, ref, who, *forms.digests(one))) for ref, one in forms.items()]
@@ -126,7 +101,7 @@ def statements() -> Response:
 @blueprint.post("/signing/finish")
 def finish() -> Response:
     """The gesture was made: each document is signed on its own."""
-    who = _signer()
+    who = shown.signer()
     try:
         chosen = [(ref, forms.statement(one)) for ref, one in forms.items()]
         done = phone.sign_all(frame.parts().exchange, who, chosen, forms.assertion())
@@ -195,16 +170,6 @@ def _asked(said: list[tuple[DocumentRef, Statement]], who: Account) -> Response:
         "seconds": APPROVAL_SECONDS,
     }
     return jsonify(told)
-
-
-def _signer() -> Account:
-    who = frame.account()
-    if not queries.signs(who):
-        raise NotAllowed(
-            "Mục Chờ ký dành cho người ký và người ký nháy văn bản.",
-            "Waiting for signature is for those who sign or initial documents.",
-        )
-    return who
 
 
 def _words(problem: Refused | None) -> str:
