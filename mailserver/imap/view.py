@@ -15,7 +15,8 @@ from collections.abc import Iterable, Sequence
 from mailserver.imap.flags import FlagWords
 from mailserver.imap.grammar.sequences import SequenceSet
 from mailserver.store import SEEN, Change, Mailbox, Ref, Row, Store
-from mailserver.store.flagging import Flagged, Foreseen, flagged
+from mailserver.store.flagging import Flagged, Foreseen
+from mailserver.store.model import flagged
 
 _SPLIT = 64
 FEW = 200

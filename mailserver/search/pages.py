@@ -72,30 +72,12 @@ class Tender:
                 if len(rows) != one.held:
                     self._write(ref, one.first_uid, one.last_uid, rows)
         for _ in range(min(newer // PAGE, _MANY)):
-            rows = self._next(ref, last)
+            rows = self._store.rows(ref, last + 1, limit=PAGE)
             if len(rows) < PAGE:
                 break
             self._write(ref, last + 1, rows[-1].uid, rows)
             last = rows[-1].uid
         return newer // PAGE <= _MANY
-
-    def _next(self, ref: Ref, last: int) -> list[Row]:
-        table = stored.message
-        query = (
-            sa.select(
-                table.c.uid,
-                table.c.flags,
-                table.c.modseq,
-                table.c.blob,
-                table.c.size,
-                table.c.internaldate_us,
-            )
-            .where(table.c.agency == ref.agency, table.c.mailbox == ref.mailbox, table.c.uid > last)
-            .order_by(table.c.uid)
-            .limit(PAGE)
-        )
-        with self._store.database.reading() as conn:
-            return [Row(*row) for row in conn.execute(query)]
 
     def _write(self, ref: Ref, first: int, last: int, rows: list[Row]) -> None:
         summaries = self._store.summaries([row.blob for row in rows])

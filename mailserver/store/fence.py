@@ -15,9 +15,10 @@ import sqlalchemy as sa
 from config.clock import now_us
 from config.database import Database
 from mailserver.accounts.schema import counter
-from mailserver.store import changelog, moving, schema
+from mailserver.store import changelog, flag_ranges, moving, schema
 from mailserver.store.blobs import refer
-from mailserver.store.model import Ref, Row
+from mailserver.store.listing import LAST_UID, rows
+from mailserver.store.model import Ref
 
 UIDS = 100_000
 MODSEQS = 1_000_000_000
@@ -59,7 +60,9 @@ def _fence(conn: sa.Connection, ref: Ref) -> None:
         .values(uidnext=table.c.uidnext + UIDS, highestmodseq=table.c.highestmodseq + MODSEQS)
         .returning(table.c.uidnext, table.c.highestmodseq)
     ).one()
-    message = schema.message
+    message, late = schema.message, schema.flag_range
+    flag_ranges.settle(conn, ref, [(1, LAST_UID)])
+    conn.execute(sa.delete(late).where(late.c.agency == ref.agency, late.c.mailbox == ref.mailbox))
     conn.execute(
         sa.update(message)
         .where(message.c.agency == ref.agency, message.c.mailbox == ref.mailbox)
@@ -85,10 +88,12 @@ def erase(database: Database, names: Iterable[bytes]) -> int:
 
 def _erase(conn: sa.Connection, blob: int) -> None:
     message, vault = schema.message, schema.vault
-    held = conn.execute(sa.select(message).where(message.c.blob == blob)).all()
+    held = conn.execute(
+        sa.select(message.c.agency, message.c.mailbox, message.c.uid).where(message.c.blob == blob)
+    ).all()
     for row in held:
-        one = Row(row.uid, row.flags, row.modseq, row.blob, row.size, row.internaldate_us)
-        moving.remove(conn, Ref(row.agency, row.mailbox), [one])
+        ref = Ref(row.agency, row.mailbox)
+        moving.remove(conn, ref, rows(conn, ref, row.uid, row.uid))
     kept = conn.execute(sa.delete(vault).where(vault.c.blob == blob)).rowcount
     if held or kept:
         refer(conn, blob, -(len(held) + kept), erased_us=now_us())

@@ -9,14 +9,16 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from config.statement import Statement
-from mailserver.store import schema
+from mailserver.store import flag_ranges, schema
 from mailserver.store.changelog import advance, log_change
 from mailserver.store.listing import marks
 from mailserver.store.mailboxes import lock
-from mailserver.store.model import SEEN, Ref, ranges, spans_of
+from mailserver.store.model import SEEN, Ref, flagged, ranges, spans_of
 
 SLICE = 5000
-"""So many messages are flagged by one transaction: about 4 ms of work, as neighbours go by one statement."""
+"""So many rows are changed by one transaction: about 4 ms of work, as neighbours go by one statement."""
+AT_ONCE = 50_000
+"""So many messages are changed by one transaction when they are few ranges (`flag_ranges`)."""
 
 
 class Foreseen(NamedTuple):
@@ -29,12 +31,14 @@ class Foreseen(NamedTuple):
 
 
 class Flagged(NamedTuple):
-    """UIDs whose flags changed, with ``modseq`` (0: none did), and refused ones; ``foreseen``: as was foreseen."""
+    """UIDs whose flags changed, with ``modseq`` (0: none did), and refused ones; ``foreseen``: as was foreseen.
+    ``taken``: so many of the UIDs were dealt with; the rest is to be asked for again."""
 
     changed: Sequence[int]
     refused: Sequence[int]
     modseq: int
     foreseen: bool
+    taken: int
 
 
 def set_flags(
@@ -46,28 +50,35 @@ def set_flags(
     unchanged_since: int | None,
     foreseen: Foreseen | None = None,
 ) -> Flagged:
-    """``add``, ``remove`` or ``replace`` flag bits. At most `SLICE` UIDs.
+    """``add``, ``remove`` or ``replace`` flag bits. At most `SLICE` UIDs, or `AT_ONCE` of few foreseen ranges.
 
     Refused are those changed after ``unchanged_since`` (RFC 7162 §3.1.3). Neighbouring messages are changed by one
-    statement, and are one range of the change log.
+    statement or, when they are thousands, by a range that their rows follow later; they are one range of the change log.
     """
     now = lock(conn, ref)
-    changed: Sequence[int]
+    changed: Sequence[int] = () if foreseen is None else foreseen.changed
     refused: Sequence[int] = ()
-    if foreseen is not None and foreseen.modseq == now:
-        changed, unseen, known = foreseen.changed, foreseen.unseen, True
-    else:
-        changed, refused, unseen = _read(conn, ref, uids, how, mask, unchanged_since)
-        known = False
-    if not changed:
-        return Flagged(changed, refused, 0, known)
-    modseq = advance(conn, ref, unseen=unseen)
     spans = ranges(changed)
-    here = {"in_agency": ref.agency, "in_mailbox": ref.mailbox, "new_modseq": modseq}
-    here["bits"] = ~mask if how == "remove" else mask
-    _SET[how].many(conn, [{**here, "first": first, "last": last} for first, last in spans])
+    as_ranges = flag_ranges.suit(conn, ref, len(changed), spans)
+    if foreseen is not None and foreseen.modseq == now and (as_ranges or len(uids) <= SLICE):
+        unseen, known = foreseen.unseen, True
+    else:
+        uids, known = uids[:SLICE], False
+        changed, refused, unseen = _read(conn, ref, uids, how, mask, unchanged_since)
+        spans = ranges(changed)
+        as_ranges = flag_ranges.suit(conn, ref, len(changed), spans)
+    if not changed:
+        return Flagged(changed, refused, 0, known, len(uids))
+    modseq = advance(conn, ref, unseen=unseen)
+    if as_ranges:
+        flag_ranges.add(conn, ref, modseq, spans, how, mask)
+    else:
+        flag_ranges.settle(conn, ref, spans)
+        here = {"in_agency": ref.agency, "in_mailbox": ref.mailbox, "new_modseq": modseq}
+        here["bits"] = ~mask if how == "remove" else mask
+        _SET[how].many(conn, [{**here, "first": first, "last": last} for first, last in spans])
     log_change(conn, ref, modseq, spans, "f", mask)
-    return Flagged(changed, refused, modseq, known)
+    return Flagged(changed, refused, modseq, known, len(uids))
 
 
 def _read(
@@ -112,10 +123,3 @@ _SET = {
     "remove": _setting(schema.message.c.flags.bitwise_and(_BITS)),
     "replace": _setting(_BITS),
 }
-
-
-def flagged(flags: int, how: str, mask: int) -> int:
-    """The flags after a change."""
-    if how == "add":
-        return flags | mask
-    return flags & ~mask if how == "remove" else mask

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from config.seal import Seal
 from config.statement import Statement
 from mailserver.message import Summary
-from mailserver.store import schema
+from mailserver.store import flag_ranges, schema
 from mailserver.store.model import Ref, Row
 
 _TABLE = schema.message
@@ -44,20 +44,15 @@ _SUMMARIES = Statement(
 _MARKS = Statement(
     sa.select(_TABLE.c.uid, _TABLE.c.flags, _TABLE.c.modseq).where(_HERE).order_by(_TABLE.c.uid)
 )
-
-
-_SPAN = Statement(
-    sa.select(
-        _TABLE.c.uid,
-        _TABLE.c.flags,
-        _TABLE.c.modseq,
-        _TABLE.c.blob,
-        _TABLE.c.size,
-        _TABLE.c.internaldate_us,
-    )
-    .where(_HERE)
-    .order_by(_TABLE.c.uid)
+_WHOLE = sa.select(
+    _TABLE.c.uid, _TABLE.c.flags, _TABLE.c.modseq, _TABLE.c.blob, _TABLE.c.size, _TABLE.c.internaldate_us
+).where(_HERE)
+_RISING = Statement(_WHOLE.order_by(_TABLE.c.uid).limit(sa.bindparam("most")).offset(sa.literal_column("0")))
+_NEWEST = Statement(
+    _WHOLE.order_by(_TABLE.c.uid.desc()).limit(sa.bindparam("most")).offset(sa.literal_column("0"))
 )
+LAST_UID = 2**32 - 1
+_ALL = 2**62
 
 
 class Listed(NamedTuple):
@@ -86,12 +81,42 @@ def listed(
         yield Listed(uid, blob, size, internaldate, savedate, summary)
 
 
-def spanned(conn: sa.Connection, ref: Ref, first: int, last: int) -> list[Row]:
-    """The rows with UIDs in a closed range, by UID."""
-    found = _SPAN.rows(conn, in_agency=ref.agency, in_mailbox=ref.mailbox, first=first, last=last)
-    return [Row(*row) for row in found]
+def rows(
+    conn: sa.Connection, ref: Ref, first: int = 1, last: int | None = None, limit: int | None = None
+) -> list[Row]:
+    """The rows of a mailbox with UIDs in a closed range, by UID."""
+    late = flag_ranges.of(conn, ref)
+    found = _RISING.rows(
+        conn,
+        in_agency=ref.agency,
+        in_mailbox=ref.mailbox,
+        first=first,
+        last=LAST_UID if last is None else last,
+        most=_ALL if limit is None else limit,
+    )
+    return flag_ranges.over(late, list(map(Row._make, found)), Row._make)
+
+
+def newest(conn: sa.Connection, ref: Ref, count: int, before: int | None = None) -> list[Row]:
+    """The last ``count`` rows of a mailbox (below UID ``before``), newest first."""
+    late = flag_ranges.of(conn, ref)
+    last = LAST_UID if before is None else before - 1
+    found = _NEWEST.rows(conn, in_agency=ref.agency, in_mailbox=ref.mailbox, first=1, last=last, most=count)
+    return flag_ranges.over(late, list(map(Row._make, reversed(found))), Row._make)[::-1]
 
 
 def marks(conn: sa.Connection, ref: Ref, first: int, last: int) -> list[tuple[int, int, int]]:
     """(UID, flags, modseq) of the messages in a closed range, by UID."""
-    return _MARKS.rows(conn, in_agency=ref.agency, in_mailbox=ref.mailbox, first=first, last=last)
+    late = flag_ranges.of(conn, ref)
+    found = _MARKS.rows(conn, in_agency=ref.agency, in_mailbox=ref.mailbox, first=first, last=last)
+    return flag_ranges.over(late, found, tuple)
+
+
+def count_flagged(conn: sa.Connection, ref: Ref, mask: int) -> int:
+    """How many messages have a flag of ``mask``."""
+    if flag_ranges.of(conn, ref):
+        return sum(1 for _, flags, _ in marks(conn, ref, 1, LAST_UID) if flags & mask)
+    query = sa.select(sa.func.count()).where(
+        _TABLE.c.agency == ref.agency, _TABLE.c.mailbox == ref.mailbox, _TABLE.c.flags.bitwise_and(mask) != 0
+    )
+    return int(conn.execute(query).scalar() or 0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""Messages in mailboxes: put in and read. All functions of a connection; `moving` has what leaves.
+"""Messages put into mailboxes. All functions of a connection; `listing` reads them, `moving` has what leaves.
 
 Every change takes the mailbox's row (its lock), gives one new modseq, keeps the counters and writes
 the change log in the same transaction (DESIGN 4.4).
@@ -18,7 +18,7 @@ from config.statement import Statement, insert
 from mailserver.store import schema
 from mailserver.store.changelog import ADD_CHANGE
 from mailserver.store.mailboxes import NoSuchMailbox
-from mailserver.store.model import SEEN, Ref, Row
+from mailserver.store.model import SEEN, Ref
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,46 +116,3 @@ def fill(conn: sa.Connection, new: Sequence[tuple[Place, Put]]) -> None:
     if added:
         ADD.many(conn, added)
         ADD_CHANGE.many(conn, changes)
-
-
-def rows(
-    conn: sa.Connection, ref: Ref, first: int = 1, last: int | None = None, limit: int | None = None
-) -> list[Row]:
-    """The message rows of a mailbox with UIDs from ``first`` to ``last``, by UID."""
-    table = schema.message
-    query = (
-        sa.select(
-            table.c.uid, table.c.flags, table.c.modseq, table.c.blob, table.c.size, table.c.internaldate_us
-        )
-        .where(table.c.agency == ref.agency, table.c.mailbox == ref.mailbox, table.c.uid >= first)
-        .order_by(table.c.uid)
-        .limit(limit)
-    )
-    if last is not None:
-        query = query.where(table.c.uid <= last)
-    return [Row(*row) for row in conn.execute(query)]
-
-
-def newest(conn: sa.Connection, ref: Ref, count: int, before: int | None = None) -> list[Row]:
-    """The last ``count`` rows of a mailbox (below UID ``before``), newest first."""
-    table = schema.message
-    query = (
-        sa.select(
-            table.c.uid, table.c.flags, table.c.modseq, table.c.blob, table.c.size, table.c.internaldate_us
-        )
-        .where(table.c.agency == ref.agency, table.c.mailbox == ref.mailbox)
-        .order_by(table.c.uid.desc())
-        .limit(count)
-    )
-    if before is not None:
-        query = query.where(table.c.uid < before)
-    return [Row(*row) for row in conn.execute(query)]
-
-
-def count_flagged(conn: sa.Connection, ref: Ref, mask: int) -> int:
-    """How many messages have a flag of ``mask``."""
-    table = schema.message
-    query = sa.select(sa.func.count()).where(
-        table.c.agency == ref.agency, table.c.mailbox == ref.mailbox, table.c.flags.bitwise_and(mask) != 0
-    )
-    return int(conn.execute(query).scalar() or 0)

@@ -43,6 +43,13 @@ class Row(NamedTuple):
     internaldate_us: int
 
 
+def flagged(flags: int, how: str, mask: int) -> int:
+    """The flags after a change: ``add``, ``remove`` or ``replace``."""
+    if how == "add":
+        return flags | mask
+    return flags & ~mask if how == "remove" else mask
+
+
 class Change(NamedTuple):
     """An entry of a mailbox's change log: ``kind`` is ``new``, ``flags`` or ``expunged``."""
 

@@ -13,12 +13,12 @@ import sqlalchemy as sa
 
 from config.clock import now_us
 from config.statement import Statement
-from mailserver.store import schema
+from mailserver.store import flag_ranges, schema
 from mailserver.store.blobs import add_references
 from mailserver.store.changelog import advance, log_change
-from mailserver.store.listing import spanned
+from mailserver.store.listing import LAST_UID, rows
 from mailserver.store.mailboxes import NOBODY, NoSuchMailbox, lock
-from mailserver.store.messages import ADD, rows
+from mailserver.store.messages import ADD
 from mailserver.store.model import DELETED, SEEN, Ref, Row, ranges, spans_of
 
 SLICE = 1000
@@ -32,7 +32,7 @@ def size(conn: sa.Connection, ref: Ref, uids: Sequence[int]) -> int:
     return sum(
         row.size
         for first, last in spans_of(wanted)
-        for row in spanned(conn, ref, first, last)
+        for row in rows(conn, ref, first, last)
         if row.uid in among
     )
 
@@ -57,29 +57,14 @@ def move(conn: sa.Connection, source: Ref, uids: Sequence[int], target: Ref) -> 
 def expunge(conn: sa.Connection, ref: Ref, uids: Sequence[int] | None) -> list[int]:
     """Move messages flagged \\Deleted (of ``uids`` only, when given) to the vault; returns their UIDs.
 
-    At most `SLICE` a call: call again while it returns that many.
+    At most `SLICE` a call: call again while it returns that many. Changes of flags that rows have still to follow
+    should have been settled before (`flag_ranges.settle_next`): the rest of them is settled here.
     """
     lock(conn, ref)
-    table = schema.message
     if uids is None:
-        query = (
-            sa.select(
-                table.c.uid,
-                table.c.flags,
-                table.c.modseq,
-                table.c.blob,
-                table.c.size,
-                table.c.internaldate_us,
-            )
-            .where(
-                table.c.agency == ref.agency,
-                table.c.mailbox == ref.mailbox,
-                table.c.flags.bitwise_and(DELETED) != 0,
-            )
-            .order_by(table.c.uid)
-            .limit(SLICE)
-        )
-        chosen = [Row(*row) for row in conn.execute(query)]
+        flag_ranges.settle(conn, ref, [(1, LAST_UID)])
+        found = _FLAGGED_DELETED.rows(conn, in_agency=ref.agency, in_mailbox=ref.mailbox, most=SLICE)
+        chosen = list(map(Row._make, found))
     else:
         chosen = [row for row in _chosen(conn, ref, uids) if row.flags & DELETED]
     _remove(conn, ref, chosen, keep=True)
@@ -103,7 +88,7 @@ def _chosen(conn: sa.Connection, ref: Ref, uids: Sequence[int]) -> list[Row]:
     wanted = sorted(set(uids))[:SLICE]
     among = set(wanted)
     return [
-        row for first, last in spans_of(wanted) for row in spanned(conn, ref, first, last) if row.uid in among
+        row for first, last in spans_of(wanted) for row in rows(conn, ref, first, last) if row.uid in among
     ]
 
 
@@ -166,12 +151,31 @@ def _remove(conn: sa.Connection, ref: Ref, chosen: list[Row], *, keep: bool) -> 
         for first, last in gone
     ]
     if keep:
+        flag_ranges.settle(conn, ref, gone)
         now = now_us()
         _KEEP.many(conn, [{**one, "now": now} for one in spans])
     _DELETE.many(conn, spans)
     log_change(conn, ref, modseq, gone, "x")
 
 
+_FLAGGED_DELETED = Statement(
+    sa.select(
+        schema.message.c.uid,
+        schema.message.c.flags,
+        schema.message.c.modseq,
+        schema.message.c.blob,
+        schema.message.c.size,
+        schema.message.c.internaldate_us,
+    )
+    .where(
+        schema.message.c.agency == sa.bindparam("in_agency"),
+        schema.message.c.mailbox == sa.bindparam("in_mailbox"),
+        schema.message.c.flags.bitwise_and(sa.literal_column(str(DELETED))) != sa.literal_column("0"),
+    )
+    .order_by(schema.message.c.uid)
+    .limit(sa.bindparam("most"))
+    .offset(sa.literal_column("0"))
+)
 _SPAN = sa.and_(
     schema.message.c.agency == sa.bindparam("in_agency"),
     schema.message.c.mailbox == sa.bindparam("in_mailbox"),

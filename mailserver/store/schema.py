@@ -86,6 +86,20 @@ change = sa.Table(
     sqlite_with_rowid=False,
 )
 
+flag_range = sa.Table(
+    "flag_range",
+    metadata,
+    _key("agency"),
+    _key("mailbox"),
+    _key("modseq"),
+    _key("first_uid"),
+    sa.Column("last_uid", sa.BigInteger, nullable=False),
+    sa.Column("how", sa.String(8), nullable=False),
+    sa.Column("mask", sa.BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Changes of flags of many neighbours that are not in their rows yet (`mailserver.store.flag_ranges`)."""
+
 blob = sa.Table(
     "blob",
     metadata,

@@ -18,6 +18,7 @@ from mailserver.message import Summary
 from mailserver.store import (
     blobs,
     changelog,
+    flag_ranges,
     flagging,
     grants,
     lessons,
@@ -82,7 +83,7 @@ class Store:
     def uid_map(self, ref: Ref) -> list[Row]:
         """All rows of a mailbox, by UID."""
         with self.database.reading() as conn:
-            return messages.rows(conn, ref)
+            return listing.rows(conn, ref)
 
     def opened(self, ref: Ref) -> tuple[Mailbox, list[tuple[int, int, int]]] | None:
         """A mailbox with its counters, and (UID, flags, modseq) of all its messages, from one snapshot."""
@@ -91,20 +92,20 @@ class Store:
             found = mailboxes.get(conn, self.seal, ref)
             return None if found is None else (found, listing.marks(conn, ref, 1, 2**32))
 
-    def rows(self, ref: Ref, first: int = 1, last: int | None = None) -> list[Row]:
-        """Rows of a mailbox with UIDs in a closed range."""
+    def rows(self, ref: Ref, first: int = 1, last: int | None = None, limit: int | None = None) -> list[Row]:
+        """Rows of a mailbox with UIDs in a closed range, the first ``limit`` of them."""
         with self.database.reading() as conn:
-            return messages.rows(conn, ref, first, last)
+            return listing.rows(conn, ref, first, last, limit)
 
     def newest(self, ref: Ref, count: int, before: int | None = None) -> list[Row]:
         """The last ``count`` rows, newest first."""
         with self.database.reading() as conn:
-            return messages.newest(conn, ref, count, before)
+            return listing.newest(conn, ref, count, before)
 
     def count_flagged(self, ref: Ref, mask: int) -> int:
         """How many messages of a mailbox have a flag of ``mask``; counted row by row."""
         with self.database.reading() as conn:
-            return messages.count_flagged(conn, ref, mask)
+            return listing.count_flagged(conn, ref, mask)
 
     def changes(self, ref: Ref, since: int) -> list[Change]:
         """What happened in the mailbox after modseq ``since``."""
@@ -246,7 +247,7 @@ class Store:
         return changed, refused
 
     async def flag(self, ref: Ref, uids: Sequence[int], how: str, mask: int, foreseen: Foreseen) -> Flagged:
-        """`set_flags` of at most `flagging.SLICE` messages by one who knows them."""
+        """`set_flags` of at most `flagging.AT_ONCE` messages by one who knows them."""
 
         def job(conn: sa.Connection) -> Flagged:
             done = flagging.set_flags(conn, ref, uids, how, mask, None, foreseen)
@@ -306,6 +307,8 @@ class Store:
             for part in _slices(uids):
                 gone += await self._write(functools.partial(job, part=part))
             return gone
+        while await self._write(lambda conn: flag_ranges.settle_next(conn, ref)):
+            pass
         while True:
             done = await self._write(functools.partial(job, part=None))
             gone += done

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""What the worker does for the store, on one node at a time: purge the vault, finish deletions, compact."""
+"""What the worker does for the store, on one node at a time: flags into rows, purge the vault, finish deletions, compact."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import logging
 import time
 
 from config.leases import hold, release
-from mailserver.store import vault
+from mailserver.store import flag_ranges, vault
 from mailserver.store.compaction import REMOVAL, Compaction
 from mailserver.store.store import Store
 
@@ -39,6 +39,7 @@ class Upkeep:
         if not self._keep():
             return
         database = self._store.database
+        self._settle_flags()
         cutoff = vault.cutoff_us(self._vault_days)
         while database.write(lambda conn: vault.purge(conn, cutoff)) and self._keep():
             pass
@@ -54,6 +55,14 @@ class Upkeep:
                     self._compaction.remove()
                 finally:
                     release(database, REMOVAL)
+
+    def _settle_flags(self) -> None:
+        database = self._store.database
+        with database.reading() as conn:
+            waiting = flag_ranges.unsettled(conn)
+        for ref in waiting:
+            while database.write(lambda conn, ref=ref: flag_ranges.settle_next(conn, ref)) and self._keep():  # type: ignore[misc]
+                pass
 
     def _keep(self) -> bool:
         return hold(self._store.database, _LEASE, _LEASE_S)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from congvan import migrate
 
-_WITHOUT_ROWID = {"counter", "throttle", "message", "change", "vault", "answered"}
+_WITHOUT_ROWID = {"flag_range", "counter", "throttle", "message", "change", "vault", "answered"}
 
 
 def _empty(url: str) -> None:

@@ -14,7 +14,9 @@ from mailserver.imap.naming import NotAllowed
 from mailserver.imap.rights import flag_mask
 from mailserver.imap.session import Session
 from mailserver.imap.view import View, positions_of
-from mailserver.store.flagging import SLICE, Flagged, Foreseen, flagged
+from mailserver.store.flag_ranges import MOST_RANGES
+from mailserver.store.flagging import AT_ONCE, SLICE, Flagged, Foreseen
+from mailserver.store.model import flagged, ranges
 
 _HOW = {"FLAGS": "replace", "+FLAGS": "add", "-FLAGS": "remove"}
 
@@ -70,27 +72,35 @@ async def _store(
     """Change slice by slice; the next one is on its way to the disk while the answer to this one is written."""
     uids, store = view.uids, session.services.store
 
+    there = [at for at in positions if uids[at] not in view.gone] if view.gone else positions
+
     def prepared(start: int) -> tuple[list[int], list[int], list[int], Foreseen]:
-        part = [at for at in positions[start : start + SLICE] if uids[at] not in view.gone]
-        return part, [uids[at] for at in part], *view.foresee(part, how, mask)
+        part = there[start : start + AT_ONCE]
+        changing, foreseen = view.foresee(part, how, mask)
+        if len(part) > SLICE and len(ranges(foreseen.changed)) > MOST_RANGES:
+            part = part[:SLICE]
+            changing, foreseen = view.foresee(part, how, mask)
+        return part, [uids[at] for at in part], changing, foreseen
 
     async def begin(start: int) -> tuple[list[int], list[int], asyncio.Task[Flagged]]:
-        part, chosen, changing, foreseen = await session.aside(
-            len(positions) - start, partial(prepared, start)
-        )
+        part, chosen, changing, foreseen = await session.aside(len(there) - start, partial(prepared, start))
         return part, changing, asyncio.create_task(store.flag(view.ref, chosen, how, mask, foreseen))
 
-    coming = await begin(0)
-    for start in range(0, max(len(positions), 1), SLICE):
+    if not there:
+        return
+    start, coming = 0, await begin(0)
+    while start < len(there):
         part, changing, task = coming
         done = await task
+        part = part[: done.taken]
+        start += done.taken
         before = {}
         if silent and not done.foreseen:
             before = await session.aside(len(part), lambda: {uids[at]: view.flags(at) for at in part})  # noqa: B023
         if not await session.aside(len(changing), partial(view.flagged, changing, how, mask, done)):
             await session.absorb()
-        if start + SLICE < len(positions):
-            coming = await begin(start + SLICE)
+        if start < len(there):
+            coming = await begin(start)
         if not silent:
             if view.changed:
                 view.changed.difference_update([uids[at] for at in part])

@@ -15,7 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from mailserver.store import schema
+from mailserver.store import flag_ranges, schema
 from mailserver.store.mailboxes import lock
 from mailserver.store.model import SEEN, Ref
 from mailserver.store.verify.findings import Findings, Fix
@@ -47,11 +47,14 @@ def _messages(conn: sa.Connection, box: Any, place: str, found: Findings) -> tup
     message = schema.message
     uids, modseqs = array("q"), array("q")
     unseen = size = words = 0
-    query = sa.select(message.c.uid, message.c.modseq, message.c.flags, message.c.size)
+    late = flag_ranges.of(conn, Ref(box.agency, box.mailbox))
+    query = sa.select(message.c.uid, message.c.flags, message.c.modseq, message.c.size)
     rows = conn.execution_options(yield_per=1000).execute(
         query.where(message.c.agency == box.agency, message.c.mailbox == box.mailbox).order_by(message.c.uid)
     )
-    for uid, modseq, flags, length in rows:
+    for uid, flags, modseq, length in (
+        row for part in rows.partitions() for row in flag_ranges.over(late, list(map(tuple, part)), tuple)
+    ):
         uids.append(uid)
         modseqs.append(modseq)
         unseen += not flags & SEEN
