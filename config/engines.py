@@ -3,21 +3,33 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import Any
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.pool import QueuePool
 
 
 def engines(url: str) -> tuple[sa.Engine, sa.Engine]:
-    """An engine for reads, each in one snapshot, and one with a single connection for writes."""
+    """An engine for reads, each in one snapshot, and one with a single connection for writes.
+
+    A SQLite file is never made here: on a disk that is not mounted just now an empty one would take its place.
+    """
     sqlite = sa.make_url(url).get_backend_name() == "sqlite"
     if sqlite:
+        place = f"file:{quote(sa.make_url(url).database or '')}?mode=rw"
+
+        def connect() -> sqlite3.Connection:
+            return sqlite3.connect(
+                place, uri=True, check_same_thread=False, timeout=30, cached_statements=512
+            )
+
         options: dict[str, Any] = {
             "poolclass": QueuePool,
             "pool_size": 8,
             "max_overflow": 56,
-            "connect_args": {"check_same_thread": False, "timeout": 30, "cached_statements": 512},
+            "creator": connect,
         }
     else:
         options = {"pool_pre_ping": True, "pool_size": 8, "max_overflow": 56}

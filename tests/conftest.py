@@ -33,30 +33,63 @@ from mailserver.store.segments import Segments
 PASSWORD = "mat-khau-thu-nghiem-26-ky-tu"
 
 
-@pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
+class PostgreSQL:
     """A PostgreSQL of our own in a temporary folder, run by an unprivileged user."""
-    programs = _postgres_programs()
-    folder = Path(tempfile.mkdtemp(prefix="cvpg"))
-    as_user: list[str] = []
-    if os.geteuid() == 0:
-        owner = pwd.getpwnam("postgres" if _has_user("postgres") else "nobody")
-        os.chown(folder, owner.pw_uid, owner.pw_gid)
-        as_user = ["setpriv", f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--clear-groups"]
-    data = folder / "data"
-    run = lambda *words: subprocess.run(  # noqa: E731
-        [*as_user, *words], check=True, capture_output=True, cwd=folder
-    )
-    run(
-        str(programs / "initdb"), "-D", str(data), "-U", "congvan", "-A", "trust", "-E", "UTF8", "--no-locale"
-    )
-    options = f"-k {folder} -c listen_addresses='' -c fsync=off -c max_connections=200"
-    run(str(programs / "pg_ctl"), "-D", str(data), "-w", "-o", options, "-l", str(folder / "log"), "start")
+
+    def __init__(self) -> None:
+        self._programs = _postgres_programs()
+        self._folder = Path(tempfile.mkdtemp(prefix="cvpg"))
+        self._as_user: list[str] = []
+        if os.geteuid() == 0:
+            owner = pwd.getpwnam("postgres" if _has_user("postgres") else "nobody")
+            os.chown(self._folder, owner.pw_uid, owner.pw_gid)
+            self._as_user = [
+                "setpriv",
+                f"--reuid={owner.pw_uid}",
+                f"--regid={owner.pw_gid}",
+                "--clear-groups",
+            ]
+        self._data = self._folder / "data"
+        self._run(
+            "initdb", "-D", str(self._data), "-U", "congvan", "-A", "trust", "-E", "UTF8", "--no-locale"
+        )
+        self.url = f"postgresql+psycopg://congvan@/postgres?host={self._folder}"
+
+    def start(self) -> None:
+        """Start it; after a kill it recovers from its log first."""
+        options = f"-k {self._folder} -c listen_addresses='' -c fsync=off -c max_connections=200"
+        words = ("-w", "-o", options, "-l", str(self._folder / "log"), "start")
+        self._run("pg_ctl", "-D", str(self._data), *words)
+
+    def kill(self) -> None:
+        """End all its processes at once, without a checkpoint."""
+        self._run("pg_ctl", "-D", str(self._data), "-m", "immediate", "stop")
+
+    def remove(self) -> None:
+        """Remove what it left."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _run(self, program: str, *words: str) -> None:
+        command = [*self._as_user, str(self._programs / program), *words]
+        subprocess.run(command, check=True, capture_output=True, cwd=self._folder)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """A PostgreSQL that runs."""
+    made = PostgreSQL()
+    made.start()
     try:
-        yield f"postgresql+psycopg://congvan@/postgres?host={folder}"
+        yield made
     finally:
-        run(str(programs / "pg_ctl"), "-D", str(data), "-m", "immediate", "stop")
-        shutil.rmtree(folder, ignore_errors=True)
+        made.kill()
+        made.remove()
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgresql: PostgreSQL) -> str:
+    """Where it is."""
+    return postgresql.url
 
 
 def _has_user(name: str) -> bool:
@@ -91,6 +124,7 @@ def sqlite_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[
 def _database(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     if kind == "sqlite":
         url = f"sqlite:///{tmp_path}/congvan.db"
+        (tmp_path / "congvan.db").touch()
     else:
         url = request.getfixturevalue("postgres_url")
         engine = sa.create_engine(url)
@@ -150,9 +184,17 @@ def small_province(sqlite_database: Database, seal: Seal, tmp_path: Path) -> Ite
     yield from _province(sqlite_database, seal, tmp_path)
 
 
+@pytest.fixture
+def postgres_province(request: pytest.FixtureRequest, seal: Seal, tmp_path: Path) -> Iterator[Province]:
+    """A small province on PostgreSQL only."""
+    for database in _database("postgresql", request, tmp_path):
+        yield from _province(database, seal, tmp_path)
+
+
 @contextmanager
 def one_province(folder: Path) -> Iterator[Province]:
     """A small province on SQLite, outside pytest."""
+    (folder / "congvan.db").touch()
     database = Database(f"sqlite:///{folder}/congvan.db", folder / "write.lock")
     database.write(lambda conn: metadata.create_all(conn))
     yield from _province(database, fixed_seal(), folder)

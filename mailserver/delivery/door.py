@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import cast
+
+import sqlalchemy as sa
 
 from config.refusal import Refused
 from config.settings import Filters
@@ -61,9 +63,12 @@ class Delivery:
         self._full.refuse(self.accounts, address)
         return plan.whose(self.accounts, address)
 
-    async def deliver(self, incoming: Incoming) -> Outcome:
+    async def deliver(
+        self, incoming: Incoming, along: Callable[[sa.Connection], None] | None = None
+    ) -> Outcome:
         """Accept a message: when this returns, it is durable.
 
+        ``along`` is done in the same transaction: a notice comes and the row it speaks of goes, or neither.
         Raises `Refused` with the rule's id when the rules hold or block it, for an unknown recipient, a
         From that is not the sender's, or a message too large; `OverQuota` naming a full mailbox;
         `Unavailable` when it can't be stored now.
@@ -100,7 +105,7 @@ class Delivery:
             except OverQuota as problem:
                 raise self._full.note(self.accounts, problem) from problem
         filtered = Filtered() if quarantined else await self._ask(planned, incoming, examined)
-        return await self._put(incoming, planned, examined, filtered, quarantined=quarantined)
+        return await self._put(incoming, planned, examined, filtered, quarantined=quarantined, along=along)
 
     def lost(self, one: Submission) -> list[tuple[Recipient, Refused]]:
         """Recipients of a held submission that can't be delivered to any more, and why."""
@@ -168,6 +173,7 @@ class Delivery:
         *,
         quarantined: bool = False,
         released: Submission | None = None,
+        along: Callable[[sa.Connection], None] | None = None,
     ) -> Outcome:
         ready = examined
 
@@ -177,13 +183,16 @@ class Delivery:
             nonlocal ready
             ready = replace(examined, prepared=blobs.appended(self.store.segments, examined.prepared))
 
-        try:
-            outcome = await self.store.database.commit(
-                lambda conn: self._transaction.put(
-                    conn, incoming, planned, ready, filtered, quarantined=quarantined, released=released
-                ),
-                before=append,
+        def job(conn: sa.Connection) -> Outcome:
+            done = self._transaction.put(
+                conn, incoming, planned, ready, filtered, quarantined=quarantined, released=released
             )
+            if along is not None:
+                along(conn)
+            return done
+
+        try:
+            outcome = await self.store.database.commit(job, before=append)
         except OverQuota as problem:
             raise self._full.note(self.accounts, problem) from problem
         if outcome.spread:

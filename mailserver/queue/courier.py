@@ -2,8 +2,8 @@
 """The courier: takes due outbound rows by lease and carries them (DESIGN §2, 4.7).
 
 A message once accepted ends in a mailbox, in another server's 250, or in a notice to its sender. A row goes
-only after that: the notice is accepted by delivery first, then the row is removed, so a crash between the
-two repeats the notice and loses nothing; a crash after another server's 250 repeats the message. A lease that
+only with that: the notice comes and the row goes in one transaction, so a crash neither loses nor repeats it;
+only a crash after another server's 250 repeats the message. A lease that
 is not renewed any more runs out, and the row is due again.
 """
 

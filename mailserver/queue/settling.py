@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import sqlalchemy as sa
 
@@ -30,6 +31,7 @@ TOLD = "[đã báo người gửi / sender told] "
 """Begins the answer kept in a row whose sender got the notice of delay."""
 
 _HOUR_US = 3_600_000_000
+Job: TypeAlias = Callable[[sa.Connection], None]
 
 
 class Settling:
@@ -74,15 +76,14 @@ class Settling:
         self, route: Route, message: bytes, pairs: list[tuple[Outbound, Answer]], offers_dsn: bool
     ) -> None:
         action: Action = "delivered" if route.own else "relayed"
+        asked: list[tuple[Outbound, Answer]] = []
         if route.own or not offers_dsn:
             asked = [pair for pair in pairs if notices.wanted(action, pair[0].notify, pair[0].sender)]
-            await self._tell(action, route, message, asked)
-        await self._finish("mail.sent", route, pairs)
+        await self._tell(action, route, message, asked, self._finishing("mail.sent", route, pairs))
 
     async def _postpone(self, route: Route, message: bytes, pairs: list[tuple[Outbound, Answer]]) -> None:
         now = now_us()
         tell = [pair for pair in pairs if self._tells_delay(pair[0], now)]
-        await self._tell("delayed", route, message, tell)
 
         def job(conn: sa.Connection) -> None:
             for pair in pairs:
@@ -92,7 +93,7 @@ class Settling:
                 words = f"{told}{answer.code} {answer.text}"
                 outbound.postpone(conn, self._store.seal, row, now + wait * 60_000_000, words)
 
-        await self._store.database.commit(job)
+        await self._tell("delayed", route, message, tell, job)
 
     def _tells_delay(self, row: Outbound, now: int) -> bool:
         if row.last_answer.startswith(TOLD):
@@ -103,16 +104,19 @@ class Settling:
     async def _give_up(self, route: Route, message: bytes, pairs: list[tuple[Outbound, Answer]]) -> None:
         tell = [pair for pair in pairs if notices.wanted("failed", pair[0].notify, pair[0].sender)]
         try:
-            await self._tell("failed", route, message, tell)
+            await self._tell("failed", route, message, tell, self._finishing("mail.failed", route, pairs))
         except Unavailable:
             raise
         except Refused as problem:
             log.error("a notice of failure could not be delivered: %s", problem)
             await self.hold([row for row, _ in tell], f"Không báo được cho người gửi / no notice: {problem}")
-            pairs = [pair for pair in pairs if pair not in tell]
-        await self._finish("mail.failed", route, pairs)
+            await self._finish("mail.failed", route, [pair for pair in pairs if pair not in tell])
 
     async def _finish(self, kind: str, route: Route, pairs: Sequence[tuple[Outbound, Answer]]) -> None:
+        if pairs:
+            await self._store.database.commit(self._finishing(kind, route, pairs))
+
+    def _finishing(self, kind: str, route: Route, pairs: Sequence[tuple[Outbound, Answer]]) -> Job:
         def job(conn: sa.Connection) -> None:
             for row, answer in pairs:
                 outbound.finish(conn, row)
@@ -125,8 +129,7 @@ class Settling:
                 }
                 record(conn, self._store.seal, kind, row.sender or "<>", detail)
 
-        if pairs:
-            await self._store.database.commit(job)
+        return job
 
     async def hold(self, rows: Sequence[Outbound], why: str | None = None) -> None:
         """Hold rows for an operator. Without ``why``: there is no route for their domain; the sender is told."""
@@ -158,7 +161,7 @@ class Settling:
             pairs = [(row, Answer(450, f"4.4.4 {_no_route(row)}")) for row in members]
             try:
                 message = await asyncio.to_thread(self._store.content, members[0].blob)
-                await self._tell("delayed", Route("", 0), message, pairs)
+                await self._tell("delayed", Route("", 0), message, pairs, _nothing)
             except Unavailable:
                 raise
             except (LookupError, Refused) as problem:
@@ -178,7 +181,7 @@ class Settling:
                 for recipient, problem in lost
                 if notices.wanted("failed", recipient.notify, told.sender)
             ]
-            await self._tell("failed", Route("", 0), message, pairs)
+            await self._tell("failed", Route("", 0), message, pairs, _nothing)
         await self._delivery.release(one, skip=[recipient.address for recipient, _ in lost])
 
     async def expire(self, row: Outbound) -> None:
@@ -194,10 +197,16 @@ class Settling:
     # --- notices
 
     async def _tell(
-        self, action: Action, route: Route, message: bytes, pairs: Sequence[tuple[Outbound, Answer]]
+        self,
+        action: Action,
+        route: Route,
+        message: bytes,
+        pairs: Sequence[tuple[Outbound, Answer]],
+        along: Job,
     ) -> None:
-        """One notice about all ``pairs`` (they have one sender), accepted when this returns."""
+        """One notice about all ``pairs`` (they have one sender), accepted in one transaction with ``along``."""
         if not pairs:
+            await self._store.database.commit(along)
             return
         first = pairs[0][0]
         notice = notices.build(
@@ -211,19 +220,19 @@ class Settling:
             whole=first.ret == "FULL" and action == "failed",
         )
         try:
-            await self._deliver(first.sender, notice)
+            await self._deliver(first.sender, notice, along)
         except Unavailable:
             raise
         except Refused:
-            if action != "failed":
-                log.warning("a notice (%s) found no mailbox", action)
+            if action == "failed":
+                await self._deliver(self._postmaster(), notice, along)
                 return
-            await self._deliver(self._postmaster(), notice)
+            log.warning("a notice (%s) found no mailbox", action)
+            await self._store.database.commit(along)
 
-    async def _deliver(self, address: str, notice: bytes) -> None:
-        await self._delivery.deliver(
-            Incoming(sender="", recipients=(Recipient(address),), data=notice, door="bounce")
-        )
+    async def _deliver(self, address: str, notice: bytes, along: Job) -> None:
+        incoming = Incoming(sender="", recipients=(Recipient(address),), data=notice, door="bounce")
+        await self._delivery.deliver(incoming, along)
 
     def _postmaster(self) -> str:
         """Who gets a notice whose addressee is gone."""
@@ -239,6 +248,10 @@ class Settling:
             text = f"Đã thử gửi trong {hours} giờ / tried for {hours} hours: {text}"
         until = row.created_us + self._expire_us if action == "delayed" and route.host else None
         return Report(row.recipient, row.original_recipient, status, text, route.host, until)
+
+
+def _nothing(conn: sa.Connection) -> None:
+    """What goes along with a notice that changes no row."""
 
 
 def _no_route(row: Outbound) -> str:

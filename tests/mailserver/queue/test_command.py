@@ -23,6 +23,7 @@ def settings(tmp_path: Path) -> Settings:
     file.write_text(example(), encoding="utf-8")
     made = read(file)
     made.data_dir.mkdir()
+    (made.data_dir / "congvan.db").touch()
     made.run_dir.mkdir()
     made.master_key.parent.mkdir(parents=True, exist_ok=True)
     create_keyring(made.master_key, made.keyring)

@@ -33,6 +33,7 @@ EDGE = "tile/entries/002.p/199"
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A published log of 711 entries with three lines of history."""
     place = tmp_path_factory.mktemp("log")
+    (place / "log.db").touch()
     database = Database(f"sqlite:///{place}/log.db", place / "lock")
     database.write(lambda conn: metadata.create_all(conn))
     log = logs.make(database, Seal({1: b"k" * 32}, b"d" * 32), place / "ledger")
