@@ -12,6 +12,7 @@ import hashlib
 import io
 import os
 import secrets
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BufferedIOBase
@@ -20,12 +21,15 @@ from pathlib import Path
 from cryptography import x509
 
 from config.refusal import Refused
+from exchange.sealing import der
 from exchange.sealing.ber import Readable, pieces_of
 from exchange.sealing.enveloped import Opened, open_stream, seal_stream
 from exchange.sealing.judging import Judging, Sign
 from exchange.sealing.recipients import Opener, recipient_infos
-from exchange.sealing.signed import CmsJudgement, around, sign_digest, verify_stream
-from exchange.trust.verdict import FAILED
+from exchange.sealing.signed import SIGNED_DATA, CmsJudgement, around, sign_digest, verify_stream
+from exchange.trust.verdict import FAILED, UNSIGNED
+
+_BEGINNING = 64
 
 
 def seal_file(
@@ -60,17 +64,32 @@ def unseal_file(
 ) -> tuple[Opened, CmsJudgement]:
     """Open, judge, and give the content out into ``target``, unless the signature is TOTAL-FAILED.
 
-    Raises ``NotCms`` (also for a content that is no SignedData), ``CannotOpen``, ``OSError``.
+    A content that is no SignedData is UNSIGNED; then it is given out only when a tag covers it (of AES-CBC alone
+    nothing says that it is whole) and is no mail part that is signed in its own way, which the caller judges.
+    Raises ``NotCms``, ``CannotOpen``, ``OSError``.
     """
     place = target if target is not None else Path(os.environ.get("TMPDIR", "/tmp")) / "congvan"  # noqa: S108
     with _spool(place) as signed:
         opened = open_stream(source, openers, signed)
+        signed.seek(0)
+        head = signed.read(_BEGINNING)
+        if head[:1] != b"\x30" or der.oid(SIGNED_DATA) not in head:
+            signed.seek(0)
+            if target is not None and opened.authenticated and not begins_multipart_signed(head):
+                with _quarantined(target) as plain:
+                    shutil.copyfileobj(signed, plain, 256 * 1024)
+            return opened, CmsJudgement(UNSIGNED, "", (), None)
         signed.seek(0)
         if target is None:
             return opened, verify_stream(signed, None, judging)
         with _quarantined(target, keep=lambda: judgement.outcome != FAILED) as plain:
             judgement = verify_stream(signed, None, judging, plain)
     return opened, judgement
+
+
+def begins_multipart_signed(head: bytes) -> bool:
+    """Whether a content that begins so is a mail part with a signature beside it, as in our packets."""
+    return head.lower().startswith(b"content-type: multipart/signed")
 
 
 @contextmanager

@@ -7,17 +7,20 @@ from collections.abc import Sequence
 from io import BufferedIOBase
 from pathlib import Path
 
+from config.durable import write_durably
 from config.refusal import Refused
 from exchange.sealing import der
-from exchange.sealing.enveloped import AUTH_ENVELOPED, ENVELOPED
+from exchange.sealing.enveloped import AUTH_ENVELOPED, ENVELOPED, decrypt
 from exchange.sealing.judging import Judging
 from exchange.sealing.recipients import CannotOpen, Opener
-from exchange.sealing.sealed_file import unseal_file
-from exchange.sealing.signed import SIGNED_DATA, CmsJudgement, verify_stream
+from exchange.sealing.sealed_file import begins_multipart_signed, unseal_file
+from exchange.sealing.signed import SIGNED_DATA, CmsJudgement, verify_signed, verify_stream
 from exchange.trust.subject import subject_of
-from exchange.trust.verdict import INDETERMINATE, PASSED, UNREADABLE, Encryption, Verdict
+from exchange.trust.verdict import FAILED, INDETERMINATE, PASSED, UNREADABLE, UNSIGNED, Encryption, Verdict
+from exchange.verifying.mail_parts import Malformed, decoded, headers_of, two_parts
 
 _BEGINNING = 64
+_LARGEST_PART = 150_000_000
 
 
 def is_cms(head: bytes) -> bool:
@@ -46,11 +49,36 @@ def verify_cms(
             return Verdict("cms", INDETERMINATE, why, encryption="failed")
         encryption = "failed"
         _, judgement = unseal_file(source, output, openers, judging)
-        return _of(judgement, "decrypted")
+        if judgement.outcome != UNSIGNED:
+            return _of(judgement, "decrypted")
+        source.seek(0)
+        return _of_mail_part(source, openers, judging, output)
     except CannotOpen as problem:
         return Verdict("cms", INDETERMINATE, problem.en, encryption="failed")
     except Refused as problem:
         return Verdict("cms", UNREADABLE, problem.en, encryption=encryption)
+
+
+def _of_mail_part(
+    source: BufferedIOBase, openers: Sequence[Opener], judging: Judging, output: Path | None
+) -> Verdict:
+    """The content is no SignedData: a ``multipart/signed`` as our packets hold, or not signed at all."""
+    unsigned = Verdict("cms", UNSIGNED, "the content is not signed", encryption="decrypted")
+    data = source.read(_LARGEST_PART + 1)
+    if len(data) > _LARGEST_PART:
+        return unsigned
+    content = decrypt(data, openers).content
+    if not begins_multipart_signed(content[:_BEGINNING]):
+        return unsigned
+    head, _, body = content.partition(b"\r\n\r\n")
+    try:
+        signed_part, part, signature = two_parts(headers_of(head), body)
+    except Malformed:
+        return Verdict("cms", UNREADABLE, "multipart/signed is damaged", encryption="decrypted")
+    verdict = _of(verify_signed(decoded(part, signature), signed_part, judging), "decrypted")
+    if output is not None and verdict.verdict != FAILED:
+        write_durably(output, content, mode=0o600)
+    return verdict
 
 
 def _of(judgement: CmsJudgement, encryption: Encryption) -> Verdict:

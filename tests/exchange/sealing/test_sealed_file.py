@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -11,6 +12,10 @@ from pathlib import Path
 import pytest
 
 from config.refusal import Refused
+from exchange.sealing.enveloped import encrypt
+from exchange.sealing.packet import build_packet
+from exchange.sealing.packet_form import read_mail
+from exchange.sealing.recipients import recipient_infos
 from exchange.sealing.sealed_file import seal_file, unseal_file
 from exchange.verifying.cms import is_cms, verify_cms
 from tests.exchange.sealing.province import Province, run
@@ -107,3 +112,33 @@ def test_verdicts_on_cms_files(province: Province, folder: Path) -> None:
         source.seek(0)
         verdict = verify_cms(source, province.judging, [province.b.opener])
     assert (verdict.verdict, verdict.official, verdict.encryption) == ("TOTAL-PASSED", True, "decrypted")
+
+
+@pytest.mark.parametrize("kind", ["-aes256", "-aes-256-gcm"])
+@pytest.mark.parametrize("content", [b"", b"a note that nobody signed", b"\x30\x03\x02\x01\x05"])
+def test_encrypted_but_not_signed(province: Province, folder: Path, kind: str, content: bytes) -> None:
+    """UNSIGNED, by openssl with and without a tag; only what a tag covers is given out."""
+    (folder / "f").write_bytes(content)
+    words = f"openssl cms -encrypt -binary -outform DER -in f {kind} -out f.p7m b.pem"
+    assert run(folder, *words.split()).returncode == 0
+    with (folder / "f.p7m").open("rb") as source:
+        verdict = verify_cms(source, province.judging, [province.b.opener], output=folder / "out")
+    assert (verdict.verdict, verdict.encryption, verdict.signatures) == ("UNSIGNED", "decrypted", ())
+    assert not verdict.official
+    assert (folder / "out").exists() == (kind == "-aes-256-gcm")
+
+
+def test_the_content_of_a_packet_as_a_file(province: Province, folder: Path) -> None:
+    """A saved ``smime.p7m`` holds a multipart/signed: signed, and of an altered one nothing is given out."""
+    built = build_packet(b"<edXML/>", province.a.sender, [("vt@b.example", province.b.encryption)])
+    sealed = read_mail(built.mail)[1]
+    verdict = verify_cms(io.BytesIO(sealed), province.judging, [province.b.opener], output=folder / "out")
+    assert (verdict.verdict, verdict.official, verdict.encryption) == ("TOTAL-PASSED", True, "decrypted")
+    content = (folder / "out").read_bytes()
+    (folder / "out").unlink()
+    key = os.urandom(32)
+    infos = recipient_infos([province.b.encryption], key)
+    altered = encrypt(content.replace(b"Date: ", b"Date:  ", 1), infos, key)
+    verdict = verify_cms(io.BytesIO(altered), province.judging, [province.b.opener], output=folder / "out")
+    assert (verdict.verdict, verdict.sub_indication) == ("TOTAL-FAILED", "HASH_FAILURE")
+    assert not (folder / "out").exists()
