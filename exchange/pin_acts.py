@@ -9,8 +9,9 @@ from typing import Any
 
 from config.refusal import Refused
 from exchange.exchange import Exchange
+from exchange.sealing.openpgp_keyfile import is_openpgp_key, one_public_key
 from exchange.trust import pins
-from exchange.trust.lists import Pin
+from exchange.trust.lists import OpenPgpPin, Pin
 from policy.ledger.entries import record
 from policy.ledger.leaf import JSON
 
@@ -21,11 +22,16 @@ def acts(exchange: Exchange) -> dict[str, Callable[..., Any]]:
     def listing() -> dict[str, Any]:
         """``agency pin list``: all pins, also those written into lists.toml by hand."""
         now = datetime.now(UTC)
-        return {"items": [_told(one, now) for one in exchange.trust.lists().pins]}
+        lists = exchange.trust.lists()
+        return {"items": [_told(one, now) for one in (*lists.pins, *lists.openpgp)]}
 
-    def add(agency: str, data: bytes, since: str, until: str, by: str) -> dict[str, Any]:
-        """``agency pin add``; ``since`` in the future announces a roll-over."""
+    def add(
+        agency: str, data: bytes, since: str, until: str, by: str, fingerprint: str = ""
+    ) -> dict[str, Any]:
+        """``agency pin add``; ``since`` in the future announces a roll-over, ``fingerprint`` names an OpenPGP key."""
         code = exchange.agency(agency).code
+        if is_openpgp_key(data):
+            return _pin_openpgp(exchange, code, data, since, until, by, fingerprint)
         done = pins.pin(exchange.trust, code, data, _moment(since), _moment(until))
         now = datetime.now(UTC)
         told: list[JSON] = [one.sha256 for one in done.pins]
@@ -49,9 +55,34 @@ def acts(exchange: Exchange) -> dict[str, Callable[..., Any]]:
     return {"pin.list": listing, "pin.add": add, "pin.remove": remove}
 
 
+def _pin_openpgp(
+    exchange: Exchange, code: str, data: bytes, since: str, until: str, by: str, fingerprint: str
+) -> dict[str, Any]:
+    key, armour = one_public_key(data, fingerprint)
+    registry = exchange.agency(code).registry_address
+    if registry.lower() not in key.addresses:
+        raise Refused(
+            "other-agency",
+            f"Khóa không ghi địa chỉ {registry} trong tên người dùng (UID).",
+            f"The key does not name the address {registry} in a user id.",
+        )
+    made = pins.pin_openpgp(exchange.trust, code, armour, key.fingerprint, _moment(since), _moment(until))
+    detail: dict[str, JSON] = {"by": by, "openpgp": made.sha256, "from": since, "until": until}
+    exchange.database.write(lambda conn: record(conn, exchange.seal, "trust.pinned", code, detail))
+    return {"items": [_told(made, datetime.now(UTC))], "encryption": True}
+
+
 def _told(one: Pin, now: datetime) -> dict[str, Any]:
     since, until = (moment.isoformat() if moment else "" for moment in (one.since, one.until))
-    return {"code": one.code, "sha256": one.sha256, "from": since, "until": until, "holds": one.holds(now)}
+    kind = "openpgp" if isinstance(one, OpenPgpPin) else "certificate"
+    return {
+        "code": one.code,
+        "kind": kind,
+        "sha256": one.sha256,
+        "from": since,
+        "until": until,
+        "holds": one.holds(now),
+    }
 
 
 def _moment(text: str) -> datetime | None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""``congvan agency list|show|add|quota|key|pin``."""
+"""``congvan agency list|show|add|quota|key|openpgp|pin``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from config.refusal import Refused
-from congvan.commands import agency_key, agency_pin
+from congvan.commands import agency_key, agency_openpgp, agency_pin
 from congvan.control import call
 from congvan.installation import Installation, find_settings, open_database, open_seal
 from congvan.limits import add_limit, shown
@@ -38,6 +38,7 @@ def register(subparsers: Any) -> None:
     add_limit(limit)
     limit.set_defaults(run=quota)
     agency_key.register(acts)
+    agency_openpgp.register(acts)
     agency_pin.register(acts)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""``congvan agency pin list|add|remove``: which certificates an agency elsewhere seals with."""
+"""``congvan agency pin list|add|remove``: which certificates or OpenPGP key an agency elsewhere seals with."""
 
 from __future__ import annotations
 
@@ -24,7 +24,13 @@ def register(acts: Any) -> None:
     way = ways.add_parser("add", help="pin the certificates in a file; --from announces a roll-over")
     way.add_argument("code", metavar="CODE")
     way.add_argument(
-        "file", metavar="FILE", type=Path, help="PEM or DER, compared with the agency by another way"
+        "file",
+        metavar="FILE",
+        type=Path,
+        help="PEM or DER, or OpenPGP armour, compared with the agency by another way",
+    )
+    way.add_argument(
+        "--fingerprint", metavar="HEX", default="", help="of the OpenPGP key, as the agency told it"
     )
     way.add_argument("--from", dest="since", metavar="TIME", default="", help="ISO 8601; default: at once")
     way.add_argument("--until", metavar="TIME", default="")
@@ -55,9 +61,10 @@ def add(args: argparse.Namespace) -> int:
             f"{args.file}: can't be opened ({reason}).",
         ) from None
     told = {"agency": args.code, "data": data, "since": args.since, "until": args.until, "by": _who()}
-    answer = call(find_settings(args), "pin.add", told)
+    answer = call(find_settings(args), "pin.add", told | {"fingerprint": args.fingerprint})
     lines = [_line(one) for one in answer["items"]]
-    lines += [f"{args.code}: chứng thư mã hóa đã nhận · encryption certificate taken"] * answer["encryption"]
+    if answer["encryption"] and not any(one["kind"] == "openpgp" for one in answer["items"]):
+        lines.append(f"{args.code}: chứng thư mã hóa đã nhận · encryption certificate taken")
     emit(args, answer, "\n".join(lines))
     return 0
 
@@ -72,7 +79,7 @@ def remove(args: argparse.Namespace) -> int:
 
 def _line(one: dict[str, Any]) -> str:
     state = "đang dùng · holds" if one["holds"] else "chưa hoặc hết hạn · not now"
-    return f"{one['code']:12} {one['sha256']} {one['from'] or '–'} {one['until'] or '–'} {state}"
+    return f"{one['code']:12} {one['kind']:11} {one['sha256']} {one['from'] or '–'} {one['until'] or '–'} {state}"
 
 
 def _who() -> str:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from config.refusal import Refused
 from exchange.documents import annexes as annexing
-from exchange.documents import facts, files, first_page, records, turns
+from exchange.documents import facts, files, first_page, openpgp, records, turns
 from exchange.documents.kinds import Kind, kind_named, nfc, notation, plain_name
 from exchange.documents.model import DocumentRef, Fields
 from exchange.documents.work import Work
@@ -226,7 +226,8 @@ def _recipients(exchange: Exchange, agency: Agency, codes: tuple[str, ...]) -> t
                 "An agency does not send a document to itself.",
                 rule="R-MET-06",
             )
-        if exchange.trust.encryption_certificate_of_agency(one.code) is None:
+        certificate = exchange.trust.encryption_certificate_of_agency(one.code)
+        if certificate is None and not openpgp.partner_key(exchange, one.code):
             raise Refused(
                 "no-encryption-certificate",
                 f"{one.name} chưa có chứng thư mã hóa nên chưa nhận được văn bản điện tử.",

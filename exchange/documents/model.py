@@ -58,6 +58,8 @@ class Fields:
     key_code: str = ""
     "The agency code under which the signer wrapped the document's key."
     packet_digest: str = ""
+    other_packets: tuple[tuple[str, str], ...] = ()
+    "(code, packet digest) of the receivers that were sent a packet of their own (OpenPGP)."
     reason: str = ""
     "Why it is held, refused or void, for the clerk."
     reason_en: str = ""
@@ -85,6 +87,10 @@ class Fields:
         named = {self.drafter, self.signer, self.clerk, *self.initials, *self.co_signers}
         return frozenset(named - {""})
 
+    def packet_for(self, code: str) -> str:
+        """The digest of the packet that was sent to an agency."""
+        return dict(self.other_packets).get(code, self.packet_digest)
+
     @property
     def joint_codes(self) -> tuple[str, ...]:
         """The agencies that issue it together with ``organ_code``, in the order of their signers."""
@@ -99,6 +105,7 @@ class Fields:
         """The inverse of `as_json`; members of later versions of the program are left out."""
         told: dict[str, Any] = json.loads(data)
         known = {one.name for one in fields(cls)}
+        told["other_packets"] = tuple((code, digest) for code, digest in told.get("other_packets", ()))
         lists = ("to_codes", "remarks", "verdicts", "initials", "co_signers", "co_codes")
         kept: dict[str, Any] = {
             name: tuple(value) if name in lists else value for name, value in told.items() if name in known

@@ -14,8 +14,10 @@ import sqlalchemy as sa
 from config.refusal import Refused
 from exchange.documents import files, records
 from exchange.documents.model import Document, DocumentRef, StoredFile
+from exchange.documents.openpgp import OpenPgpUnwrapping
 from exchange.documents.work import Unwrapping, judging, load
 from exchange.exchange import Exchange
+from exchange.sealing.openpgp_form import is_openpgp_mail
 from exchange.sealing.packet import OpenedPacket, open_packet
 from exchange.trust.verdict import Verdict
 from exchange.verifying.packet import judge_opened
@@ -102,20 +104,35 @@ def open_packet_file(
     exchange: Exchange, agency: Agency, mail: bytes, who: str
 ) -> tuple[OpenedPacket, Verdict]:
     """Open a packet mail (a file) with the agency's key, for ``who``. Raises `Refused`, `Unavailable`."""
-    unwrapping = Unwrapping(exchange, agency, "open", who)
-    try:
-        opened = heard_on_packet(open_packet(mail, unwrapping.openers, judging(exchange)), judging(exchange))
-    except Refused:
-        unwrapping.check()
-        raise
+    opened, used = open_any(exchange, agency, mail, "open", who)
     verdict = judge_opened(opened, judging(exchange), [exchange.ledger_key])
     detail: dict[str, JSON] = {
         "by": who,
         "agency": agency.code,
         "packet": opened.digest,
-        "signer_record": unwrapping.uses[-1].record,
+        "signer_record": used,
     }
     exchange.database.write(
         lambda conn: record(conn, exchange.seal, "document.opened", f"packet/{opened.digest}", detail)
     )
     return opened, verdict
+
+
+def open_any(
+    exchange: Exchange, agency: Agency, mail: bytes, purpose: str, who: str = ""
+) -> tuple[OpenedPacket, str]:
+    """A packet mail in either form opened with the agency's keys, and the signer's record of that.
+
+    ``purpose``: ``receive`` or ``open`` (for ``who``). Raises `Refused`, `Unavailable`.
+    """
+    if is_openpgp_mail(mail):
+        by_key = OpenPgpUnwrapping(exchange, agency, purpose, who)
+        opened = by_key.open(mail)
+        return opened, by_key.uses[-1].record
+    unwrapping = Unwrapping(exchange, agency, purpose, who)
+    try:
+        opened = heard_on_packet(open_packet(mail, unwrapping.openers, judging(exchange)), judging(exchange))
+    except Refused:
+        unwrapping.check()
+        raise
+    return opened, unwrapping.uses[-1].record if unwrapping.uses else ""

@@ -10,7 +10,7 @@ from cryptography import x509
 
 from config.clock import now_us
 from config.refusal import Refused
-from exchange.documents import kinds
+from exchange.documents import kinds, openpgp
 from exchange.documents.model import Document
 from exchange.edxml.attachments import pack
 from exchange.edxml.checks import check
@@ -31,12 +31,28 @@ ADMINISTRATIVE = "2"
 
 
 @dataclass(frozen=True, slots=True)
+class Parcel:
+    """One packet mail and for whom it is."""
+
+    built: Built
+    receivers: tuple[Agency, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Packed:
-    """The edXML as signed, what it says, and the packet mail around it."""
+    """The edXML as signed, what it says, and the packet mails around it.
+
+    One for all receivers with certificates comes first; a partner that has only OpenPGP gets one of its own.
+    """
 
     edxml: bytes
     packet: Packet
-    built: Built
+    parcels: tuple[Parcel, ...]
+
+    @property
+    def built(self) -> Built:
+        """The first packet mail."""
+        return self.parcels[0].built
 
 
 def organ(agency: Agency) -> Organ:
@@ -119,32 +135,47 @@ def seal_packet(
     name: str,
     receipts: tuple[tuple[str, bytes], ...] = (),
 ) -> Packed:
-    """Write, sign, and encrypt to each receiver and to the sender itself. Raises `Refused`, `Unavailable`."""
+    """Write, sign, and encrypt to each receiver and to the sender itself, in the form that each can open.
+
+    Raises `Refused`, `Unavailable`.
+    """
     certificates = signing_chain(exchange, sender.code)
     edxml = xml_signature.sign(
         write(packet), certificates, lambda info: exchange.signer.sign_xml(sender.code, info).signature
     )
-    seal = Sender(
-        sender.registry_address,
-        certificates,
-        lambda attributes: exchange.signer.sign_packet(sender.code, attributes).signature,
-    )
-    built = build_packet(
-        edxml,
-        seal,
-        [(one.registry_address, _encryption(exchange, one)) for one in receivers],
-        name=name,
-        receipts=receipts,
-        also_for=[_encryption(exchange, sender)],
-    )
+    apart = [one for one in receivers if openpgp.partner_key(exchange, one.code)]
+    together = [one for one in receivers if one not in apart]
+    parcels = [
+        Parcel(openpgp.seal_openpgp(exchange, edxml, sender, one, name=name, receipts=receipts), (one,))
+        for one in apart
+    ]
+    if together:
+        seal = Sender(
+            sender.registry_address,
+            certificates,
+            lambda attributes: exchange.signer.sign_packet(sender.code, attributes).signature,
+        )
+        built = build_packet(
+            edxml,
+            seal,
+            [(one.registry_address, _encryption(exchange, one)) for one in together],
+            name=name,
+            receipts=receipts,
+            also_for=[_encryption(exchange, sender)],
+        )
+        parcels.insert(0, Parcel(built, tuple(together)))
+    _must_not_be_larger(exchange, max(len(one.built.mail) for one in parcels))
+    return Packed(edxml, packet, tuple(parcels))
+
+
+def _must_not_be_larger(exchange: Exchange, size: int) -> None:
     largest = exchange.settings.mail.max_message_bytes
-    if len(built.mail) > largest:
+    if size > largest:
         raise Refused(
             "packet-too-large",
-            f"Gói tin {len(built.mail) // 1_000_000} MB vượt giới hạn {largest // 1_000_000} MB của hệ thống thư.",
-            f"The packet of {len(built.mail) // 1_000_000} MB exceeds the mail limit of {largest // 1_000_000} MB.",
+            f"Gói tin {size // 1_000_000} MB vượt giới hạn {largest // 1_000_000} MB của hệ thống thư.",
+            f"The packet of {size // 1_000_000} MB exceeds the mail limit of {largest // 1_000_000} MB.",
         )
-    return Packed(edxml, packet, built)
 
 
 def signing_chain(exchange: Exchange, code: str) -> tuple[x509.Certificate, ...]:

@@ -47,17 +47,21 @@ def send(exchange: Exchange, work: Work, clerk: Account) -> str:
     packed = seal_packet(exchange, packet, sender, receivers, name="document.edxml")
     key, agency = work.key, work.ref.agency
     edxml = exchange.files.write(agency, key, "document.edxml", files.EDXML, packed.edxml)
-    whole = exchange.files.write(agency, key, "packet.eml", files.MAIL, packed.built.mail)
-    mail = carrying.prepared(exchange, packed.built.mail)
-    digest = carrying.mail_digest(packed.built.mail)
+    whole = [
+        exchange.files.write(agency, key, "packet.eml", files.MAIL, one.built.mail) for one in packed.parcels
+    ]
+    mails = [(carrying.prepared(exchange, one.built.mail), one) for one in packed.parcels]
 
     def job(conn: sa.Connection) -> None:
         _record(conn, exchange, document, clerk, packed)
         files.add(conn, exchange.seal, work.ref, "edxml", edxml)
-        files.add(conn, exchange.seal, work.ref, "packet", whole)
+        for written in whole:
+            files.add(conn, exchange.seal, work.ref, "packet", written)
         records.set_recipient(conn, work.ref, None, {"state": "queued"})
-        addresses = [one.registry_address for one in receivers]
-        carrying.queue(conn, exchange, mail, digest, sender.registry_address, addresses, agency)
+        for mail, parcel in mails:
+            addresses = [one.registry_address for one in parcel.receivers]
+            digest = carrying.mail_digest(parcel.built.mail)
+            carrying.queue(conn, exchange, mail, digest, sender.registry_address, addresses, agency)
         after_commit(conn, lambda: exchange.wake.publish("document", work.ref.id))
 
     exchange.database.write(job)
@@ -89,10 +93,22 @@ def _record(
         seal,
         ref,
         "send",
-        dataclasses.replace(fields, packet_digest=digest, message_id=packed.built.message_id),
+        dataclasses.replace(
+            fields,
+            packet_digest=digest,
+            message_id=packed.built.message_id,
+            other_packets=tuple(
+                (receiver.code, parcel.built.digest)
+                for parcel in packed.parcels[1:]
+                for receiver in parcel.receivers
+            ),
+        ),
         packet_digest=bytes.fromhex(digest),
     )
     rows.set_state(conn, seal, row, "issued", Entry(columns, clerk.address))
+    sent: dict[str, JSON] = {**sent_event(document, digest).detail()}
+    for one in packed.parcels[1:]:
+        sent[f"packet_{one.receivers[0].code}"] = one.built.digest
     issued: dict[str, JSON] = {"number": fields.number, "row": row.name, "by": clerk.address}
     records.add_event(
         conn, seal, ref, "document.issued", fields.document_id, issued, partner=document.partner, at_us=now
@@ -103,7 +119,7 @@ def _record(
         ref,
         MOVES["send"].entry,
         fields.document_id,
-        sent_event(document, digest).detail(),
+        sent,
         partner=document.partner,
         at_us=now,
     )

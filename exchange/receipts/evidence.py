@@ -39,6 +39,7 @@ from exchange.edxml.attachments import unpack
 from exchange.edxml.model import DocumentPacket
 from exchange.edxml.read import read
 from exchange.receipts.receipt import SUFFIX
+from exchange.sealing.openpgp_form import is_openpgp_mail, read_openpgp_mail, write_openpgp_mail
 from exchange.sealing.packet_form import MAX_MAIL, read_mail, write_mail
 
 VERSION = 1
@@ -92,11 +93,10 @@ def make_evidence(
 
     Raises ``Refused`` when the packet or the edXML cannot be read.
     """
-    envelope, sealed = read_mail(packet)
     attached = attachments_of(edxml)
     return write_evidence(
         Evidence(
-            write_mail(envelope, sealed),
+            as_written(packet),
             content_key,
             edxml,
             attached,
@@ -107,6 +107,13 @@ def make_evidence(
             tuple(stamps),
         )
     )
+
+
+def as_written(packet: bytes) -> bytes:
+    """The packet mail in either form as it is written, without trace headers. Raises ``Refused``."""
+    if is_openpgp_mail(packet):
+        return write_openpgp_mail(*read_openpgp_mail(packet))
+    return write_mail(*read_mail(packet))
 
 
 def attachments_of(edxml: bytes) -> tuple[tuple[str, bytes], ...]:

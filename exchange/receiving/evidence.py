@@ -8,11 +8,12 @@ from cryptography import x509
 from config.refusal import Refused, Unavailable
 from exchange.documents import files, records
 from exchange.documents.model import DocumentRef
-from exchange.documents.work import Unwrapping, judging, load, take_up
+from exchange.documents.opening import open_any
+from exchange.documents.work import load, take_up
 from exchange.exchange import Exchange
 from exchange.receipts.evidence import make_evidence
+from exchange.receipts.receipt import read_receipt
 from exchange.receiving.proving import receipt_of
-from exchange.sealing.packet import open_packet
 from exchange.signing.key_client import Keys
 from exchange.signing.phone.approval import Approval
 from exchange.verifying.approval import write_approval
@@ -45,12 +46,16 @@ def evidence_of(exchange: Exchange, ref: DocumentRef, who: str) -> bytes:
             receipts.append((stored.name, exchange.files.read(work.key, stored)))
             names.add(stored.name)
     mail = next(exchange.files.read(work.key, one) for one in kept if one.role == "packet")
-    unwrapping = Unwrapping(exchange, agency, "open", who)
     try:
-        opened = open_packet(mail, unwrapping.openers, judging(exchange))
+        opened, _ = open_any(exchange, agency, mail, "open", who)
+    except Unavailable:
+        raise
     except Refused as problem:
-        unwrapping.check()
         raise Unavailable(problem.code, problem.vi, problem.en) from problem
+    others = {
+        digest for _, digest in document.fields.other_packets
+    }  # receipts on another packet prove another
+    receipts = [(name, data) for name, data in receipts if read_receipt(data).event.packet not in others]
     anchors = exchange.trust.anchors()
     return make_evidence(
         mail,

@@ -32,7 +32,7 @@ from policy.ledger.leaf import JSON
 from policy.rights import relation, require
 
 FILE_NAME = "document.report.json"
-_CMS = "CMS"
+_SEALS = ("CMS", "OpenPGP")
 
 
 def signed_report(
@@ -85,13 +85,13 @@ def judge_anew(exchange: Exchange, ref: DocumentRef, person: Account) -> tuple[R
         )
     key, record = _key(exchange, document, person)
     earlier = [layer for report, _ in kept(exchange, document, key)[:1] for layer in report.layers]
-    layers: list[tuple[str, Verdict]] = [layer for layer in earlier if layer[0] == _CMS]
+    layers: list[tuple[str, Verdict]] = [layer for layer in earlier if layer[0] in _SEALS]
     with exchange.database.reading() as conn:
         stored = files.listing(conn, exchange.seal, ref)
     named = [line.certificate for _, verdict in earlier for line in verdict.signatures if line.certificate]
     exchange.fetcher.fetch(x509.load_der_x509_certificate(one) for one in dict.fromkeys(named))
     for one in stored:
-        if one.role == "edxml":
+        if one.role == "edxml" and any(name == "edXML" for name, _ in earlier):
             layers.append(("edXML", verify_edxml(exchange.files.read(key, one), judging(exchange))[0]))
         elif one.role == "attachment" and one.media_type == files.PDF:
             layers.append((one.name, verdict_of(exchange, exchange.files.read(key, one))))

@@ -59,7 +59,7 @@ def effect_of_status(exchange: Exchange, agency: Agency, found: ArrivedStatus) -
 
 def outcome_of(document: Document, code: str, happened: list[Happened]) -> str:
     """The one outcome of a document at the recipient ``code`` from all that is recorded."""
-    kept = [Record("sent", document.created_us, document.fields.packet_digest, True)]
+    kept = [Record("sent", document.created_us, document.fields.packet_for(code), True)]
     for one in happened:
         if one.partner == code and one.status:
             kept.append(

@@ -10,6 +10,8 @@ not even as an error's text. Whose key it is was settled before: only the finger
 from __future__ import annotations
 
 import contextlib
+import logging
+import os
 import re
 import shutil
 import subprocess
@@ -27,6 +29,7 @@ from config.refusal import Refused, Unavailable
 from exchange.sealing.recipients import CannotOpen
 from exchange.trust.verdict import FAILED, INDETERMINATE, PASSED, Outcome, SignatureVerdict
 
+logging.getLogger("gnupg").setLevel(logging.ERROR)  # it would write what gpg says of session keys
 SECONDS = 60.0
 MAX_BYTES = 150_000_000
 MAX_SIGNATURES = 10
@@ -128,11 +131,21 @@ class OpenPgp:
         """The keys by primary fingerprint."""
         with self._guard:
             if self._keys is None:
+                own = any((self._home / "private-keys-v1.d").glob("*.key"))  # else no agent is started
                 with _AT_ONCE:
-                    public, private = self._gpg.list_keys(), self._gpg.list_keys(secret=True)
+                    public = self._gpg.list_keys()
+                    private = self._gpg.list_keys(secret=True) if own else []
                 secret = {one["fingerprint"] for one in private}
                 self._keys = {one["fingerprint"]: _key(one, secret) for one in public}
             return self._keys
+
+    def export(self, fingerprint: str) -> bytes:
+        """The armour of one public key without signatures of others on it. Raises `Refused`."""
+        with _AT_ONCE:
+            found = self._gpg.export_keys(fingerprint, minimal=True)
+        if not found:
+            raise Refused("no-openpgp-key", "Không có khóa OpenPGP này.", "There is no such OpenPGP key.")
+        return str(found).encode()
 
     def sign(self, data: bytes, fingerprint: str) -> bytes:
         """An armoured detached signature with SHA-256. Raises `Refused`."""
@@ -148,8 +161,10 @@ class OpenPgp:
             raise Refused("openpgp-sign", "Không ký được bằng OpenPGP.", "OpenPGP signing failed.")
         return bytes(done.data)
 
-    def encrypt(self, data: bytes, fingerprints: Sequence[str], signer: str = "") -> bytes:
-        """An armoured message to the holders of ``fingerprints``, signed inside by ``signer``. Raises `Refused`."""
+    def encrypt(
+        self, data: bytes, fingerprints: Sequence[str], signer: str = "", *, armour: bool = True
+    ) -> bytes:
+        """A message to the holders of ``fingerprints``, signed inside by ``signer``. Raises `Refused`."""
         known = self.keys()
         if not fingerprints or any(one not in known for one in fingerprints):
             raise Refused(
@@ -159,16 +174,19 @@ class OpenPgp:
             )
         more: dict[str, Any] = {"sign": self._own(signer)} if signer else {}
         with _AT_ONCE:
-            done = self._gpg.encrypt(data, list(fingerprints), always_trust=True, armor=True, **more)
+            done = self._gpg.encrypt(data, list(fingerprints), always_trust=True, armor=armour, **more)
         if not done.ok or not done.data:
             raise Refused("openpgp-encrypt", "Không mã hóa được bằng OpenPGP.", "OpenPGP encryption failed.")
         return bytes(done.data)
 
-    def decrypt(self, data: bytes, now: datetime | None = None) -> PgpOpened:
-        """Open a message. Raises `CannotOpen` for every cause: nothing of a failed message is given out."""
+    def decrypt(self, data: bytes, now: datetime | None = None, session_key: bytes = b"") -> PgpOpened:
+        """Open a message, with ``session_key`` (its algorithm in front) where the private key is not in this home.
+
+        Raises `CannotOpen` for every cause: nothing of a failed message is given out.
+        """
         try:
-            with _AT_ONCE:
-                done = self._gpg.decrypt(data, always_trust=True)
+            with _AT_ONCE, self._gpg.given(session_key) as words:
+                done = self._gpg.decrypt(data, always_trust=True, extra_args=words)
         except OSError:  # gpg ended before it had read everything
             raise CannotOpen from None
         lines = _status(done.stderr)
@@ -287,10 +305,35 @@ def _key(one: dict[str, Any], secret: set[str]) -> PgpKey:
 
 
 class _Gpg(gnupg.GPG):  # type: ignore[misc]
-    """gnupg.GPG whose processes end in time."""
+    """gnupg.GPG whose processes end in time, and to which a session key goes through a pipe, not as a word."""
 
-    def _open_subprocess(self, *words: Any, **more: Any) -> Any:
-        process = super()._open_subprocess(*words, **more)
+    _local = threading.local()
+
+    @contextlib.contextmanager
+    def given(self, session_key: bytes) -> Iterator[list[str]]:
+        """The words by which gpg, started by this thread, uses ``session_key``; none for an empty one."""
+        if not session_key:
+            yield []
+            return
+        out, into = os.pipe()
+        try:
+            os.write(into, f"{session_key[0]}:{session_key[1:].hex().upper()}\n".encode())
+            os.close(into)
+            self._local.handed = (out,)
+            yield ["--override-session-key-fd", str(out)]
+        finally:
+            self._local.handed = ()
+            os.close(out)
+
+    def _open_subprocess(self, words: list[str], passphrase: bool = False) -> Any:
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(
+            self.make_args(words, passphrase),
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            pass_fds=getattr(self._local, "handed", ()),
+        )
 
         def end() -> None:
             try:

@@ -25,6 +25,7 @@ from config.refusal import Refused
 from exchange.sealing import packet_form as form
 from exchange.sealing.enveloped import decrypt, encrypt
 from exchange.sealing.judging import Judging, Sign
+from exchange.sealing.openpgp_form import is_openpgp_mail, read_openpgp_mail
 from exchange.sealing.packet_form import Contents, Envelope, PacketBroken
 from exchange.sealing.recipients import Opener, recipient_infos
 from exchange.sealing.signed import CmsJudgement, is_canonical, sign_detached, verify_signed
@@ -65,6 +66,18 @@ class OpenedPacket:
     content_key: bytes
     signed_part: bytes = field(default=b"", repr=False)
     cms: bytes = field(default=b"", repr=False)
+    fingerprint: str = ""
+    'In OpenPGP form: of the primary key that signed, "" when it is not known.'
+    sealed_to: str = ""
+    "In OpenPGP form: what the signed part says of the recipients' keys (`openpgp_form.fingerprints_digest`)."
+    addresses: tuple[str, ...] = ()
+    "In OpenPGP form: the addresses that the key names."
+    openpgp: bool = False
+
+    @property
+    def form(self) -> str:
+        """The name of its outermost layer."""
+        return "OpenPGP" if self.openpgp else "CMS"
 
     @property
     def signer(self) -> x509.Certificate | None:
@@ -73,7 +86,9 @@ class OpenedPacket:
 
 
 def packet_digest(mail: bytes) -> str:
-    """The packet digest of a packet mail, without opening it. Raises ``PacketBroken``."""
+    """The packet digest of a packet mail in either form, without opening it. Raises ``PacketBroken``."""
+    if is_openpgp_mail(mail):
+        return hashlib.sha256(read_openpgp_mail(mail)[1]).hexdigest()
     return hashlib.sha256(form.read_mail(mail)[1]).hexdigest()
 
 

@@ -6,7 +6,8 @@
     ocsp/*.der                stored OCSP responses    lists.toml         trust lists (`trust.lists`); pins.toml pins
     people/<address>.pem      certificate + issuer     ledger.vkey        the ledger's public key
     agencies/<code>.sign.pem  <code>.encrypt.pem       also agencies elsewhere, when added
-    openpgp/*.asc             OpenPGP keys of partners
+    agencies/<code>.asc       our agencies' OpenPGP keys, <code>.retired.asc those before
+    openpgp/*.asc             OpenPGP keys of partners; <code>~<fingerprint>.asc of agencies that are pinned
 
 Read by every process, written only by provisioning, by the signer (revocation lists) and by ``congvan agency pin`` (the worker).
 """
@@ -22,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from config.durable import write_durably
 from exchange.trust.anchors import Anchors, Period, read_certificates, read_crls
-from exchange.trust.lists import PINS, Lists, read_lists, read_pins
+from exchange.trust.lists import PINS, Lists, read_lists
 from exchange.trust.ocsp import read_response
 
 _MAX_CACHED = 20_000
@@ -64,8 +65,23 @@ class TrustDirectory:
         return self._first(self.path / "intermediate.pem")
 
     def openpgp_keys(self) -> list[bytes]:
-        """The OpenPGP keys (armour) of partners who have nothing else, put into ``openpgp/*.asc`` by hand."""
+        """The OpenPGP keys (armour) of partners who have nothing else: pinned, or put into ``openpgp/*.asc`` by hand."""
         return [one.read_bytes() for one in sorted((self.path / "openpgp").glob("*.asc"))[:500]]
+
+    def openpgp_of_partner(self, code: str, fingerprint: str) -> bytes | None:
+        """The OpenPGP key (armour) that was pinned for an agency elsewhere."""
+        path = self._openpgp_file(code, fingerprint)
+        return path.read_bytes() if path.is_file() else None
+
+    def openpgp_of_agency(self, code: str) -> list[bytes]:
+        """The OpenPGP keys (armour) of an agency of ours, the present one first; empty when it has none."""
+        names = (f"{_safe(code)}.asc", f"{_safe(code)}.retired.asc")
+        found = [self.path / "agencies" / one for one in names]
+        if not found[0].is_file():
+            return []
+        kept = [one.read_bytes() for one in found if one.is_file()]
+        end = b"-----END PGP PUBLIC KEY BLOCK-----\r\n"
+        return [key + end for data in kept for key in data.split(end)[:-1]]
 
     def ledger_key(self) -> str | None:
         """The ledger's public key as a vkey line."""
@@ -98,7 +114,8 @@ class TrustDirectory:
     def lists(self) -> Lists:
         """The trust lists, and the pins written by hand or by command."""
         found = read_lists(self.path / "lists.toml")
-        return Lists(found.lists, (*found.pins, *read_pins(self.path / PINS)))
+        written = read_lists(self.path / PINS)
+        return Lists(found.lists, (*found.pins, *written.pins), (*found.openpgp, *written.openpgp))
 
     def _periods(self) -> tuple[Period, ...]:
         return tuple(
@@ -152,6 +169,27 @@ class TrustDirectory:
     def put_crl(self, name: str, crl: x509.CertificateRevocationList) -> None:
         """Publishes the list of ``root`` or ``issuing``."""
         write_durably(self.path / "crls" / f"{name}.crl", crl.public_bytes(Encoding.DER))
+
+    def put_openpgp(self, code: str, armour: bytes) -> None:
+        """Publishes an agency's OpenPGP key; the ones before it are kept as retired."""
+        before = b"".join(self.openpgp_of_agency(code))
+        folder = self.path / "agencies"
+        if before:
+            write_durably(folder / f"{_safe(code)}.retired.asc", before)
+        write_durably(folder / f"{_safe(code)}.asc", armour)
+
+    def put_partner(self, code: str, fingerprint: str, armour: bytes) -> None:
+        """Keeps the OpenPGP key of an agency elsewhere."""
+        path = self._openpgp_file(code, fingerprint)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_durably(path, armour)
+
+    def drop_partner(self, code: str, fingerprint: str) -> None:
+        """Forgets it."""
+        self._openpgp_file(code, fingerprint).unlink(missing_ok=True)
+
+    def _openpgp_file(self, code: str, fingerprint: str) -> Path:
+        return self.path / "openpgp" / f"{_safe(code)}~{fingerprint}.asc"
 
     @staticmethod
     def _write(path: Path, certificates: list[x509.Certificate]) -> None:

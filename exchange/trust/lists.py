@@ -15,7 +15,8 @@
     sha256 = "…"                        # of the certificate (DER)
     from = 2026-12-01T00:00:00Z         # a roll-over announced in advance
 
-``pins.toml`` holds the pins that ``congvan agency pin`` wrote, in the same form.
+``pins.toml`` holds the pins that ``congvan agency pin`` wrote, in the same form, and OpenPGP keys of agencies that have
+no certificates: ``[[openpgp]]`` with ``code``, ``fingerprint`` (of the primary key), ``from``, ``until``.
 """
 
 from __future__ import annotations
@@ -63,11 +64,27 @@ class Pin:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenPgpPin(Pin):
+    """An OpenPGP key that an agency without certificates seals with; ``sha256`` is its fingerprint (upper case)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Lists:
     """What ``lists.toml`` says."""
 
     lists: tuple[TrustList, ...] = ()
     pins: tuple[Pin, ...] = ()
+    openpgp: tuple[OpenPgpPin, ...] = ()
+
+    def openpgp_of(self, code: str, at: datetime) -> str:
+        """The fingerprint of the key to seal to ``code`` with: the one that holds since the latest day; "" none."""
+        holding = [one for one in self.openpgp if one.code == code and one.holds(at)]
+        newest = max(holding, key=lambda one: one.since.timestamp() if one.since else 0.0, default=None)
+        return newest.sha256 if newest is not None else ""
+
+    def codes_of(self, fingerprint: str) -> list[OpenPgpPin]:
+        """The pins of a key, whether they hold now or not."""
+        return [one for one in self.openpgp if one.sha256 == fingerprint]
 
     def pinned(self, code: str, certificate: x509.Certificate, at: datetime) -> bool:
         """Whether ``certificate`` may seal for ``code``; without a pin for the code its chain alone decides."""
@@ -77,8 +94,9 @@ class Lists:
 
 
 def read_pins(path: Path) -> list[Pin]:
-    """The pins of ``pins.toml``, which `exchange.trust.pins` writes. Raises `TrustUnreadable`."""
-    return list(read_lists(path).pins)
+    """All pins of ``pins.toml``, which `exchange.trust.pins` writes. Raises `TrustUnreadable`."""
+    found = read_lists(path)
+    return [*found.pins, *found.openpgp]
 
 
 def read_lists(path: Path) -> Lists:
@@ -89,13 +107,14 @@ def read_lists(path: Path) -> Lists:
         told = tomllib.loads(path.read_text(encoding="utf-8"))
         lists = tuple(_list(one) for one in told.pop("list", []))
         pins = tuple(_pin(one) for one in told.pop("pin", []))
+        openpgp = tuple(_openpgp(one) for one in told.pop("openpgp", []))
         if told:
             raise ValueError(f"unknown: {', '.join(told)}")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
         raise TrustUnreadable(
             path.name, f"sai nội dung ({problem})", f"its content is wrong ({problem})"
         ) from None
-    return Lists(lists, pins)
+    return Lists(lists, pins, openpgp)
 
 
 def _list(told: Mapping[str, Any]) -> TrustList:
@@ -115,6 +134,13 @@ def _pin(told: Mapping[str, Any]) -> Pin:
     if len(bytes.fromhex(digest)) != 32:
         raise ValueError("sha256 has 64 hexadecimal digits")
     return Pin(str(told["code"]), digest, _time(told, "from"), _time(told, "until"))
+
+
+def _openpgp(told: Mapping[str, Any]) -> OpenPgpPin:
+    fingerprint = str(told["fingerprint"]).upper().replace(" ", "")
+    if len(bytes.fromhex(fingerprint)) not in (20, 32):
+        raise ValueError("a fingerprint has 40 or 64 hexadecimal digits")
+    return OpenPgpPin(str(told["code"]), fingerprint, _time(told, "from"), _time(told, "until"))
 
 
 def _time(told: Mapping[str, Any], name: str) -> datetime | None:

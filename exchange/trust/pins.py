@@ -21,7 +21,7 @@ from exchange.edxml.codes import to_new_code
 from exchange.trust.anchors import read_certificates
 from exchange.trust.chain import validate_chain
 from exchange.trust.directory import TrustDirectory
-from exchange.trust.lists import PINS, Pin, read_pins
+from exchange.trust.lists import PINS, OpenPgpPin, Pin, read_pins
 from exchange.trust.subject import subject_of
 from exchange.trust.verdict import PASSED
 
@@ -44,8 +44,7 @@ def pin(
     until: datetime | None = None,
 ) -> Pinned:
     """Pin the signing certificates in ``data`` (PEM or DER) for ``code``. Raises `Refused`."""
-    if since is not None and until is not None and until <= since:
-        raise Refused("bad-time", "Thời điểm kết thúc trước khi bắt đầu.", "It ends before it begins.")
+    _must_be_in_order(since, until)
     own = [one for one in read_certificates(data, code) if subject_of(one).role == "organisation"]
     at = max(since or datetime.now(UTC), datetime.now(UTC))
     pins, encryption = [], None
@@ -73,8 +72,10 @@ def pin(
 def unpin(trust: TrustDirectory, code: str, sha256: str) -> int:
     """Take away the pins of ``code`` whose digest begins with ``sha256`` (at least 8 digits); how many. Raises `Refused`."""
     every = read_pins(trust.path / PINS)
-    start = sha256.lower().replace(":", "")
-    gone = [one for one in every if one.code == code and len(start) >= 8 and one.sha256.startswith(start)]
+    start = sha256.lower().replace(":", "").replace(" ", "")
+    gone = [
+        one for one in every if one.code == code and len(start) >= 8 and one.sha256.lower().startswith(start)
+    ]
     if not gone:
         raise Refused(
             "no-such-pin",
@@ -82,7 +83,44 @@ def unpin(trust: TrustDirectory, code: str, sha256: str) -> int:
             f"{code} has no pin {sha256[:80]}.",
         )
     _write(trust, [one for one in every if one not in gone])
+    for one in gone:
+        if isinstance(one, OpenPgpPin):
+            trust.drop_partner(code, one.sha256)
     return len(gone)
+
+
+def pin_openpgp(
+    trust: TrustDirectory,
+    code: str,
+    armour: bytes,
+    fingerprint: str,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> OpenPgpPin:
+    """Pin the OpenPGP key with this primary ``fingerprint`` for ``code``; ``armour`` holds it alone. Raises `Refused`."""
+    _must_be_in_order(since, until)
+    taken = [
+        one.code
+        for one in read_pins(trust.path / PINS)
+        if isinstance(one, OpenPgpPin) and one.sha256 == fingerprint and one.code != code
+    ]
+    if taken:
+        raise Refused(
+            "key-of-another",
+            f"Khóa này đã ghim cho {taken[0]}; mỗi khóa chỉ là của một cơ quan.",
+            f"This key is pinned for {taken[0]}; a key is of one agency only.",
+        )
+    made = OpenPgpPin(code, fingerprint, since, until)
+    every = read_pins(trust.path / PINS)
+    kept = [one for one in every if (one.code, one.sha256) != (code, fingerprint)]
+    trust.put_partner(code, fingerprint, armour)
+    _write(trust, [*kept, made])
+    return made
+
+
+def _must_be_in_order(since: datetime | None, until: datetime | None) -> None:
+    if since is not None and until is not None and until <= since:
+        raise Refused("bad-time", "Thời điểm kết thúc trước khi bắt đầu.", "It ends before it begins.")
 
 
 def _must_fit(trust: TrustDirectory, code: str, certificate: x509.Certificate, at: datetime) -> None:
@@ -107,7 +145,9 @@ def _write(trust: TrustDirectory, pins: Sequence[Pin]) -> None:
         raise Refused("too-many-pins", f"Quá {_MOST} chứng thư ghim.", f"More than {_MOST} pins.")
     blocks = []
     for one in pins:
-        lines = ["[[pin]]", f'code = "{one.code}"', f'sha256 = "{one.sha256}"']
+        openpgp = isinstance(one, OpenPgpPin)
+        table, name = ("openpgp", "fingerprint") if openpgp else ("pin", "sha256")
+        lines = [f"[[{table}]]", f'code = "{one.code}"', f'{name} = "{one.sha256}"']
         lines += [f"from = {one.since.isoformat()}"] if one.since else []
         lines += [f"until = {one.until.isoformat()}"] if one.until else []
         blocks.append("\n".join(lines) + "\n")

@@ -12,12 +12,12 @@ from config.refusal import Refused
 from exchange.sealing import der
 from exchange.sealing.enveloped import AUTH_ENVELOPED, ENVELOPED, decrypt
 from exchange.sealing.judging import Judging
+from exchange.sealing.mail_parts import Malformed, decoded, headers_of, two_parts
 from exchange.sealing.recipients import CannotOpen, Opener
 from exchange.sealing.sealed_file import begins_multipart_signed, unseal_file
 from exchange.sealing.signed import SIGNED_DATA, CmsJudgement, verify_signed, verify_stream
 from exchange.trust.subject import subject_of
 from exchange.trust.verdict import FAILED, INDETERMINATE, PASSED, UNREADABLE, UNSIGNED, Encryption, Verdict
-from exchange.verifying.mail_parts import Malformed, decoded, headers_of, two_parts
 
 _BEGINNING = 64
 _LARGEST_PART = 150_000_000

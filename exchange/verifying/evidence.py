@@ -15,7 +15,7 @@ from config.clock import to_utc
 from config.refusal import Refused
 from exchange.edxml.model import DocumentPacket
 from exchange.edxml.read import read
-from exchange.receipts.evidence import Evidence, EvidenceBroken, attachments_of, read_evidence
+from exchange.receipts.evidence import Evidence, EvidenceBroken, as_written, attachments_of, read_evidence
 from exchange.receipts.receipt import NotReceipt, read_receipt
 from exchange.receipts.verify import verify_receipt
 from exchange.sealing.judging import Judging
@@ -29,13 +29,22 @@ from exchange.verifying.packet import verify_packet
 from policy.ledger.checkpoint import Key
 
 
-def verify_evidence(data: bytes, judging: Judging, known_logs: Sequence[Key] = ()) -> Verdict:
-    """The verdict; ``not_covered`` is empty, because every byte of the file is compared or digested."""
+def verify_evidence(
+    data: bytes, judging: Judging, known_logs: Sequence[Key] = (), pgp_keys: Sequence[bytes] = ()
+) -> Verdict:
+    """The verdict; ``not_covered`` is empty, because every byte of the file is compared or digested.
+
+    ``pgp_keys``: OpenPGP keys that count, for a packet in that form.
+    """
     try:
         evidence = read_evidence(data)
+        if as_written(evidence.packet) != evidence.packet:
+            raise EvidenceBroken("packet.eml")
     except EvidenceBroken as problem:
         outcome = UNREADABLE if problem.where in ("container", "size") else FAILED
         return Verdict("evidence", outcome, problem.en, sub_indication="HASH_FAILURE", not_covered=())
+    except Refused as problem:
+        return Verdict("evidence", FAILED, problem.en, sub_indication="HASH_FAILURE", not_covered=())
     anchors = judging.anchors.adding(evidence.certificates, evidence.crls)
     judging = replace(judging, anchors=anchors)
     receipts = [
@@ -43,7 +52,7 @@ def verify_evidence(data: bytes, judging: Judging, known_logs: Sequence[Key] = (
     ]
     opener = Opener(None, lambda _info: evidence.content_key)
     at = replace(judging, proved_at=judging.proved_at or _proved_at(evidence, receipts))
-    verdict, opened = verify_packet(evidence.packet, at, [opener], known_logs)
+    verdict, opened = verify_packet(evidence.packet, at, [opener], known_logs, pgp_keys, evidence.content_key)
     layers: list[Layer] = [("packet.eml", verdict)]
     if opened is not None:
         layers += _belongs(evidence, opened)

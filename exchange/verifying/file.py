@@ -55,7 +55,7 @@ def verify_file(
         case "edxml":
             return verify_edxml(data, judging)[0]
         case "packet":
-            return verify_packet(data, judging, openers, known_logs)[0]
+            return verify_packet(data, judging, openers, known_logs, pgp_keys)[0]
         case "mail":
             if not pgp_keys:
                 return verify_mail(data, judging, openers)
@@ -64,7 +64,7 @@ def verify_file(
         case "receipt":
             return verify_receipt(data, judging, known_logs)
         case "evidence":
-            return verify_evidence(data, judging, known_logs)
+            return verify_evidence(data, judging, known_logs, pgp_keys)
         case "cms":
             return verify_cms(BytesIO(data), judging, openers)
         case "report":

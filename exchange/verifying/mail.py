@@ -18,6 +18,15 @@ from email.message import Message
 from config.refusal import Refused
 from exchange.sealing.enveloped import decrypt
 from exchange.sealing.judging import Judging
+from exchange.sealing.mail_parts import (
+    Malformed,
+    crlf,
+    decoded,
+    headers_of,
+    protected_fields,
+    sender_of,
+    two_parts,
+)
 from exchange.sealing.openpgp import OpenPgp, PgpSignature
 from exchange.sealing.recipients import CannotOpen, Opener
 from exchange.sealing.signed import CmsJudgement, verify_signed
@@ -33,15 +42,6 @@ from exchange.trust.verdict import (
     SignatureVerdict,
     Verdict,
     worst,
-)
-from exchange.verifying.mail_parts import (
-    Malformed,
-    crlf,
-    decoded,
-    headers_of,
-    protected_fields,
-    sender_of,
-    two_parts,
 )
 from exchange.verifying.second import heard
 

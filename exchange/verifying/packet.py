@@ -14,11 +14,14 @@ from exchange.edxml.codes import to_new_code
 from exchange.edxml.model import DocumentPacket, Packet
 from exchange.receipts.verify import verify_receipt
 from exchange.sealing.judging import Judging
+from exchange.sealing.openpgp import OpenPgp
+from exchange.sealing.openpgp_form import is_openpgp_mail, read_openpgp_mail
+from exchange.sealing.openpgp_packet import open_openpgp_packet
 from exchange.sealing.packet import OpenedPacket, open_packet
 from exchange.sealing.packet_form import PacketBroken, read_mail
 from exchange.sealing.recipients import CannotOpen, Opener
 from exchange.trust.subject import subject_of
-from exchange.trust.verdict import FAILED, INDETERMINATE, PASSED, UNREADABLE, Outcome, Verdict
+from exchange.trust.verdict import FAILED, INDETERMINATE, PASSED, UNREADABLE, UNSIGNED, Outcome, Verdict
 from exchange.verifying.edxml import verify_edxml
 from exchange.verifying.layers import Layer, decisive
 from exchange.verifying.pdf import verify_pdf
@@ -27,10 +30,20 @@ from policy.ledger.checkpoint import Key
 
 
 def verify_packet(
-    data: bytes, judging: Judging, openers: Sequence[Opener], known_logs: Sequence[Key] = ()
+    data: bytes,
+    judging: Judging,
+    openers: Sequence[Opener],
+    known_logs: Sequence[Key] = (),
+    pgp_keys: Sequence[bytes] = (),
+    session_key: bytes = b"",
 ) -> tuple[Verdict, OpenedPacket | None]:
-    """The verdict on a packet mail, and the packet when it could be opened."""
+    """The verdict on a packet mail, and the packet when it could be opened.
+
+    One in OpenPGP form is opened with a private key in ``pgp_keys`` or with ``session_key`` (from an evidence file).
+    """
     try:
+        if is_openpgp_mail(data):
+            return _openpgp(data, judging, known_logs, pgp_keys, session_key)
         read_mail(data)
         if not openers:
             why = "no key given: the content is encrypted and was not checked"
@@ -45,14 +58,27 @@ def verify_packet(
     return judge_opened(opened, judging, known_logs), opened
 
 
+def _openpgp(
+    data: bytes, judging: Judging, known_logs: Sequence[Key], keys: Sequence[bytes], session_key: bytes
+) -> tuple[Verdict, OpenedPacket | None]:
+    read_openpgp_mail(data)
+    if not keys and not session_key:
+        why = "no key given: the content is encrypted and was not checked"
+        return Verdict("packet", INDETERMINATE, why, encryption="failed"), None
+    with OpenPgp.temporary(keys) as gpg:
+        unwrap = (lambda _message: session_key) if session_key else None
+        opened = open_openpgp_packet(data, unwrap, gpg, judging.now)
+    return judge_opened(opened, judging, known_logs), opened
+
+
 def judge_opened(opened: OpenedPacket, judging: Judging, known_logs: Sequence[Key] = ()) -> Verdict:
     """The verdict on all layers of an opened packet; the reason names the first that does not stand."""
     edxml, reading = verify_edxml(opened.edxml, judging)
     cms = opened.signature
-    layers: list[Layer] = [
-        ("CMS", Verdict("packet", cms.outcome, cms.sub_indication, sub_indication=cms.sub_indication)),
-        ("edXML", edxml),
-    ]
+    seal = Verdict("packet", cms.outcome, cms.sub_indication, sub_indication=cms.sub_indication)
+    layers: list[Layer] = [(opened.form, seal), ("edXML", edxml)]
+    if opened.openpgp and edxml.verdict == UNSIGNED:
+        layers.pop()  # who has no certificate can't sign it; OpenPGP covers it
     if reading is not None:
         layers += _files(reading.packet, judging)
         layers.append(("From", _same_agency(opened, reading.packet)))
@@ -106,7 +132,10 @@ def _same_agency(opened: OpenedPacket, packet: Packet) -> Verdict:
     """Whether the organisation that signed is the agency the edXML is from, and the mail's sender."""
     outcome: Outcome = PASSED
     sub, official = "", False
-    if opened.signer is not None:
+    if opened.openpgp:
+        if opened.signature.outcome == PASSED and opened.envelope.sender not in opened.addresses:
+            outcome, sub = FAILED, "SIGNER_IS_NOT_SENDER"
+    elif opened.signer is not None:
         subject = subject_of(opened.signer)
         if subject.role != "organisation" or (subject.code and _differs(subject.code, packet)):
             outcome, sub = FAILED, "SEAL_OF_OTHER_AGENCY"

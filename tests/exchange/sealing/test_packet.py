@@ -141,4 +141,4 @@ def test_lines_of_base64(size: int) -> None:
     data = bytes(range(256)) * (size // 256 + 1)
     lines = base64.b64encode(data[:size]).decode()
     wanted = "".join(f"{lines[start : start + 64]}\r\n" for start in range(0, len(lines), 64))
-    assert packet_form._base64(data[:size]).decode() == wanted
+    assert packet_form.base64_lines(data[:size]).decode() == wanted

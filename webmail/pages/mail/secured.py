@@ -17,7 +17,7 @@ from exchange.documents.opening import may_open
 from exchange.documents.work import load
 from exchange.receiving import reports
 from exchange.sealing.judging import Judging
-from exchange.sealing.openpgp import OpenPgp
+from exchange.sealing.openpgp_pool import pooled
 from exchange.sealing.packet import packet_digest
 from exchange.sealing.packet_form import is_packet
 from exchange.sealing.recipients import Opener, signer_opener
@@ -137,8 +137,7 @@ def _read(letter: Letter, data: bytes) -> ReadMail:
     openers = _openers(letter)
     if letter.summary.parts[0].type.startswith("multipart/") and (keys := trust.openpgp_keys()):
         try:
-            with OpenPgp.temporary(keys) as gpg:
-                return read_mail(data, judging, openers, gpg)
+            return read_mail(data, judging, openers, pooled(keys))
         except Refused:
             pass  # without gpg an OpenPGP signature can't be decided, which read_mail says
     return read_mail(data, judging, openers)
