@@ -32,7 +32,7 @@ from mailserver.store.quota import OverQuota
 from mailserver.store.submissions import Submission
 from policy.rulebook import Rulebook
 
-_INLINE = 32 * 1024
+_INLINE = 128 * 1024
 """Messages up to this size are examined in the event loop's thread: cheaper than handing them over."""
 
 

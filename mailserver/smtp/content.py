@@ -20,6 +20,7 @@ Fault: TypeAlias = Literal["too-large", "bare-line-end", "nul", "no-room"]
 _SMALL = 1024 * 1024
 _PIECE = 64 * 1024
 _END = b"\r\n.\r\n"
+_DOTTED = b"\r\n."
 
 
 class Content:
@@ -150,19 +151,21 @@ class DotStream:
     def feed(self, chunk: bytes) -> bytes | None:
         """None while the message goes on; at its end the bytes after it (perhaps none)."""
         work = self._tail + chunk
-        found = work.find(_END)
+        dotted = work.find(_DOTTED)  # most pieces have no such line: one search is enough for them
+        found = work.find(_END, dotted) if dotted >= 0 else -1
         if found >= 0:
-            self._take(work[: found + 2])
+            self._take(work[: found + 2], dots=dotted < found)
             return work[found + len(_END) :]
         keep = next(size for size in (4, 3, 2, 1, 0) if work.endswith(_END[:size]))
         self._tail = work[len(work) - keep :]
-        self._take(work[: len(work) - keep])
+        self._take(work[: len(work) - keep], dots=dotted >= 0)
         return None
 
-    def _take(self, piece: bytes) -> None:
+    def _take(self, piece: bytes, *, dots: bool) -> None:
         if not piece:
             return
-        piece = piece.replace(b"\r\n.", b"\r\n")
+        if dots:
+            piece = piece.replace(_DOTTED, b"\r\n")
         if self._first:
             piece, self._first = piece[2:], False
         if piece:
