@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from config.refusal import Refused
 from config.settings import Filters
-from mailserver.accounts import Accounts
+from mailserver.accounts import AccountRef, Accounts
 from mailserver.delivery import judge, plan, room, spread
 from mailserver.delivery.commit import Commit, Examined, Gone
 from mailserver.delivery.filtering import Filter, Filtered
@@ -93,11 +93,10 @@ class Delivery:
                 )
                 raise judge.refusal_of(decision)
             planned, quarantined = plan.quarantine(self.accounts), True
-        if self.store.segments.is_remote:
-            examined = replace(examined, prepared=await blobs.staged(self.store.segments, examined.prepared))
         incoming = self._with_copy(incoming, examined)
         if incoming.not_before_us is not None and incoming.account is not None:
             until = incoming.not_before_us
+            examined = await self._ready(incoming, planned.local, examined)
             try:
                 return await self.store.database.commit(
                     lambda conn: self._transaction.hold(conn, incoming, planned, examined, until)
@@ -176,12 +175,15 @@ class Delivery:
         along: Callable[[sa.Connection], None] | None = None,
     ) -> Outcome:
         ready = examined
+        if released is None:
+            owners = [*planned.local, *(owner for owner, _ in filtered.filed)]
+            ready = await self._ready(incoming, [] if quarantined else owners, examined)
 
-        def append() -> (
-            None
-        ):  # before the transaction, so that its lock is not held while the disk takes the bytes
+        # Before the transaction, so that its lock is not held while the disk takes the bytes. What was held until
+        # now has its bytes in a segment already.
+        def append() -> None:
             nonlocal ready
-            ready = replace(examined, prepared=blobs.appended(self.store.segments, examined.prepared))
+            ready = replace(ready, prepared=blobs.appended(self.store.segments, ready.prepared))
 
         def job(conn: sa.Connection) -> Outcome:
             done = self._transaction.put(
@@ -192,12 +194,24 @@ class Delivery:
             return done
 
         try:
-            outcome = await self.store.database.commit(job, before=append)
+            outcome = await self.store.database.commit(job, before=append if released is None else None)
         except OverQuota as problem:
             raise self._full.note(self.accounts, problem) from problem
         if outcome.spread:
             self._spreading = asyncio.create_task(self.spread_all(), name="spread")
         return outcome
+
+    async def _ready(self, incoming: Incoming, owners: Sequence[AccountRef], examined: Examined) -> Examined:
+        """``examined``, its bytes in the bucket when there is one. Raises `OverQuota` before a large one costs disk."""
+        remote = self.store.segments.is_remote
+        if len(incoming.data) > _INLINE or remote:
+            try:
+                await asyncio.to_thread(room.look, self.store, incoming, owners)
+            except OverQuota as problem:
+                raise self._full.note(self.accounts, problem) from problem
+        if not remote:
+            return examined
+        return replace(examined, prepared=await blobs.staged(self.store.segments, examined.prepared))
 
     def _with_copy(self, incoming: Incoming, examined: Examined) -> Incoming:
         """A message in another's name leaves its copy with that mailbox, whichever program sent it."""

@@ -18,6 +18,8 @@ from mailserver.store import Store, quota
 
 _REMEMBER_S = 30.0
 _MOST = 10_000
+_LITTLE = 64 * 1024
+"""A mailbox with more room than that is not full: what did not fit was large, others may fit."""
 _OWN_DOORS = ("exchange", "bounce")
 """What the installation writes itself is kept whatever the quota says: it must end in a mailbox."""
 
@@ -33,6 +35,15 @@ def require(conn: sa.Connection, store: Store, incoming: Incoming, local: Sequen
         quota.require(conn, owners, len(incoming.data), store.limits)
 
 
+def look(store: Store, incoming: Incoming, local: Sequence[AccountRef]) -> None:
+    """`require` ahead of the transaction: the bytes of what is refused for long never reach a segment.
+
+    Raises `quota.OverQuota`, `Unavailable`. Blocking.
+    """
+    with store.database.reading() as conn:
+        require(conn, store, incoming, local)
+
+
 class Full:
     """The mailboxes found full a moment ago."""
 
@@ -43,8 +54,8 @@ class Full:
         """Remember a full mailbox; returns the refusal that names it."""
         whose = accounts.by_ref(problem.owner)
         named = problem.naming(whose.address if whose is not None else "?")
-        if problem.code != "over-quota":
-            return named  # this message is too large for the mailbox, others may not be
+        if problem.left >= _LITTLE:
+            return named
         if len(self._known) >= _MOST:
             self._known.clear()
         self._known[problem.owner] = (time.monotonic() + _REMEMBER_S, named)

@@ -51,6 +51,14 @@ class Quota:
             for used, limit in ((self.used, self.limit), (self.agency_used, self.agency_limit))
         )
 
+    @property
+    def left(self) -> int:
+        """Bytes that may still come; a petabyte when there is no limit."""
+        pairs = ((self.used, self.limit), (self.agency_used, self.agency_limit))
+        return min(
+            (max(0, limit - (used or 0)) for used, limit in pairs if limit is not None), default=1 << 50
+        )
+
     def refuses(self, adding: int) -> bool:
         """Whether ``adding`` bytes more would pass a limit."""
         return any(
@@ -64,17 +72,21 @@ class OverQuota(Refused):
 
     def __init__(self, owner: AccountRef, found: Quota, adding: int, whose: str = "") -> None:
         self.owner, self._found, self._adding = owner, found, adding
+        self.left = found.left
         own = found.limit is not None and found.used + adding > found.limit
         used, limit = (found.used, found.limit) if own else (found.agency_used, found.agency_limit)
         shown = f"{(used or 0) / _MB:.1f}/{(limit or 0) / _MB:.1f} MB"
         name = f" {whose}" if whose else ""
-        if own:
+        never = limit is not None and adding > limit
+        if never:
+            vi = f"Thư {adding / _MB:.1f} MB lớn hơn hạn mức của hộp thư{name} ({shown}). Gửi tệp lớn bằng liên kết."
+            en = f"A message of {adding / _MB:.1f} MB is more than the mailbox{name} may hold ({shown}). Send a link."
+        elif own:
             vi = f"Hộp thư{name} đã đầy ({shown}). Xóa bớt thư, dọn Thùng rác, hoặc nhờ cán bộ CNTT nâng hạn mức."
             en = f"The mailbox{name} is full ({shown}). Delete mail, empty the trash, or ask for a higher quota."
         else:
             vi = f"Cơ quan đã dùng hết hạn mức thư ({shown}). Liên hệ cán bộ CNTT của cơ quan."
             en = f"The agency's mail quota is used up ({shown}). Ask the agency's officer."
-        never = limit is not None and adding > limit
         super().__init__("larger-than-quota" if never else "over-quota", vi, en)
 
     def naming(self, whose: str) -> OverQuota:

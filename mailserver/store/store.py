@@ -197,7 +197,9 @@ class Store:
     async def append(self, ref: Ref, data: bytes, flags: int, internaldate_us: int) -> int:
         """Put a message into one mailbox; returns its UID once it is durable."""
         prepared = await asyncio.to_thread(blobs.prepare, self.seal, data)
-        prepared = await blobs.staged(self.segments, prepared)
+        if self.segments.is_remote:
+            await asyncio.to_thread(self._look_for_room, ref, prepared.size)
+            prepared = await blobs.staged(self.segments, prepared)
 
         def job(conn: sa.Connection) -> int:
             quota.require_in(conn, ref, prepared.size, self.limits)
@@ -208,6 +210,11 @@ class Store:
             return place.uid
 
         return await self.database.commit(job)
+
+    def _look_for_room(self, ref: Ref, adding: int) -> None:
+        """Raises `quota.OverQuota` before bytes go to a bucket that the transaction would refuse."""
+        with self.database.reading() as conn:
+            quota.require_in(conn, ref, adding, self.limits)
 
     async def append_many(self, ref: Ref, wanted: Sequence[tuple[bytes, int, int]]) -> list[int]:
         """Put messages (bytes, flags, µs) into a mailbox, all or none (RFC 3502 §6.3.11); returns their UIDs."""

@@ -9,6 +9,8 @@ import pytest
 
 from mailserver.accounts.changes import set_quota
 from mailserver.delivery import Delivery, Incoming, Recipient
+from mailserver.store import submissions
+from mailserver.store.compaction import usage
 from mailserver.store.quota import Limits, OverQuota
 from mailserver.store.verify import verify_data
 from policy.rulebook import load
@@ -100,4 +102,43 @@ def test_copies_and_what_comes_from_others_need_room(province: Province) -> None
     assert len(store.uid_map(box)) == len(store.uid_map(theirs)) == 2
     assert len(asyncio.run(store.move(box, uids, archive))) == 2
     assert len(asyncio.run(store.copy(archive, [one.uid for one in store.uid_map(archive)], trash))) == 2
+    assert verify_data(province.database, province.segments, province.seal).problems == []
+
+
+def test_what_a_full_mailbox_refuses_leaves_nothing_on_the_disk(province: Province) -> None:
+    """Large letters are refused before a segment gets their bytes, and small ones go on while there is room."""
+    delivery = Delivery(province.store, province.accounts, load(None), 1 << 20)
+    full = f"cv1@{province.home.domain}"
+    limited(province, full, 400_000)
+    deliver(delivery, full, size=200_000)
+    with province.database.reading() as conn:
+        before = usage(conn, province.segments)
+    for _ in range(30):
+        with pytest.raises(OverQuota):
+            deliver(delivery, full, size=300_000)
+        with pytest.raises(OverQuota) as caught:
+            deliver(delivery, full, size=500_000)
+        assert caught.value.code == "larger-than-quota"
+    assert delivery.recipient(full) == "local"
+    with province.database.reading() as conn:
+        assert usage(conn, province.segments) == before
+    deliver(delivery, full, size=100)
+
+
+def test_what_was_held_is_written_once(province: Province) -> None:
+    delivery = Delivery(province.store, province.accounts, load(None), 1 << 20)
+    sender = province.people[f"cv1@{province.home.domain}"]
+    data = b"From: " + sender.address.encode() + b"\r\n" + letter("giữ", 100_000).partition(b"\r\n")[2]
+    to = (Recipient(f"cv2@{province.home.domain}"),)
+    asyncio.run(
+        delivery.deliver(Incoming(sender.address, to, data, "submission", account=sender, not_before_us=1))
+    )
+    with province.database.reading() as conn:
+        (held,) = submissions.due(conn, province.seal, 10)
+    outcome = asyncio.run(delivery.release(held))
+    assert outcome is not None
+    assert len(outcome.local) == 1
+    with province.database.reading() as conn:
+        (use,) = usage(conn, province.segments).values()
+    assert use.end - use.live < 100
     assert verify_data(province.database, province.segments, province.seal).problems == []
