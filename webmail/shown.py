@@ -67,12 +67,12 @@ def number(value: int, language: Language) -> str:
 
 
 def size(octets: int, language: Language) -> str:
-    """``1,9 MB``, ``340 KB``."""
+    """``1,9 MB``, ``340 KB``, ``5,0 GB``."""
     if octets < 1000:
         return f"{octets} B"
     if octets < 1_000_000:
         return f"{max(1, round(octets / 1000))} KB"
-    text = f"{octets / 1_000_000:.1f} MB"
+    text = f"{octets / 1_000_000:.1f} MB" if octets < 1_000_000_000 else f"{octets / 1_000_000_000:.1f} GB"
     return text.replace(".", ",") if language == "vi" else text
 
 

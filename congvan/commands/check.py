@@ -20,15 +20,23 @@ from config.clock import now_us
 from config.refusal import Refused
 from config.settings import Settings
 from congvan import dns_check
-from congvan.installation import find_settings, open_database, open_rulebook, open_seal, open_storage
+from congvan.installation import (
+    Installation,
+    find_settings,
+    open_database,
+    open_rulebook,
+    open_seal,
+    open_storage,
+)
 from congvan.output import emit
 from congvan.supervisor import running_pid
 from exchange.trust.directory import TrustDirectory
-from mailserver.accounts import Accounts
+from mailserver.accounts import AccountRef, Accounts
 from mailserver.hygiene.screening import resolver_of, scanner_of
 from mailserver.senderauth import keys
-from mailserver.store import schema
+from mailserver.store import fullness, schema
 from mailserver.store.compaction import usage
+from mailserver.store.quota import FULL, level
 from policy.ledger.schema import entry, pending
 from webmail.pages.setup import servers
 
@@ -36,6 +44,7 @@ _DAYS_LEFT = 30
 _BYTES_LEFT = 2 * 1024**3
 _WASTE_LEFT = 1024**3
 _PENDING_S = 60
+_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +187,41 @@ def _storage(settings: Settings) -> Iterator[Line]:
     )
 
 
+def _quota(settings: Settings) -> Iterator[Line]:
+    """Who has no room left, or soon none: the worst by name."""
+    parts = Installation(settings)
+    try:
+        limits = parts.store.limits
+        with parts.database.reading() as conn:
+            near = [
+                (level(one.used, one.limit, limits.warn_percent), one) for one in fullness.uses(conn, limits)
+            ]
+        near = sorted((found for found in near if found[0]), key=lambda found: -found[1].percent)
+        full = sum(found == FULL for found, _ in near)
+        worst = ", ".join(f"{_named(parts.accounts, one)} {one.percent} %" for _, one in near[:_NAMED])
+    finally:
+        parts.close()
+    if len(near) > _NAMED:
+        worst += ", …"
+    yield Line(
+        "quota",
+        not near,
+        f"{len(near)} sắp đầy, {full} đã đầy ({worst}): `congvan account quota` hoặc `agency quota … --set`"
+        if near
+        else "không hộp thư nào sắp đầy",
+        f"{len(near)} nearly full, {full} of them full ({worst}): `congvan account quota` or `agency quota … --set`"
+        if near
+        else "no mailbox is nearly full",
+    )
+
+
+def _named(accounts: Accounts, one: fullness.Use) -> str:
+    if one.account:
+        found = accounts.by_ref(AccountRef(one.agency, one.account))
+        return found.address if found is not None else f"{one.agency}.{one.account}"
+    return next((of.code for of in accounts.agencies() if of.number == one.agency), str(one.agency))
+
+
 def _backup(settings: Settings) -> Iterator[Line]:
     good = bool(settings.backup.recipient) or settings.installation.demo
     yield Line(
@@ -289,6 +333,7 @@ _LOOKS = (
     _revocation,
     _disk,
     _storage,
+    _quota,
     _backup,
     _database,
     _rules,

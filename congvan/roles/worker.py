@@ -15,6 +15,7 @@ from congvan.installation import Installation
 from congvan.keeping import store_acts
 from congvan.roles.running import announced, until_stopped
 from exchange.worker import ExchangeWorker, acts
+from mailserver.delivery.warning import Warnings
 from mailserver.hygiene.learning import Learner
 from mailserver.queue.courier import Courier
 from mailserver.search.building import Builder
@@ -44,6 +45,9 @@ async def run(parts: Installation) -> None:
         asyncio.create_task(_always("exchange", exchange.run)),
         asyncio.create_task(_always("spam filter", Learner(parts.store, parts.wake).run)),
         asyncio.create_task(_always("upkeep", upkeep.run)),
+        asyncio.create_task(
+            _always("quota letters", Warnings(parts.delivery, settings.installation.tls_name).run)
+        ),
         asyncio.create_task(_always("spread", parts.delivery.spread_all)),
         asyncio.create_task(_always("search", Builder(parts.store).run)),
     ]

@@ -22,6 +22,14 @@ from mailserver.store.model import Ref
 _MB = 1024 * 1024
 _PART = 200
 _TRASH = "\\Trash"
+FINE, NEAR, FULL = 0, 1, 2
+
+
+def level(used: int, limit: int, warn_percent: int) -> int:
+    """`FINE`, `NEAR`, or `FULL`: less than a hundredth of the limit, at most 1 MiB, is left."""
+    if limit - used < min(_MB, limit // 100 + 1):
+        return FULL
+    return NEAR if used * 100 >= limit * warn_percent else FINE
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +52,33 @@ class Quota:
     warn_percent: int = 90
 
     @property
+    def percent(self) -> int:
+        """Used of the account's own limit, in percent; 0 without one."""
+        return self.used * 100 // self.limit if self.limit else 0
+
+    @property
     def is_near(self) -> bool:
         """Whether the warning threshold is passed, by the account or its agency."""
-        return any(
-            limit is not None and (used or 0) * 100 >= limit * self.warn_percent
-            for used, limit in ((self.used, self.limit), (self.agency_used, self.agency_limit))
+        return max(self._levels) >= NEAR
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there is next to no room, for the account or its agency."""
+        return max(self._levels) == FULL
+
+    @property
+    def is_tighter_for_agency(self) -> bool:
+        """Whether it is the agency's limit that is near, rather than the account's own."""
+        own, whole = self._levels
+        return whole > own
+
+    @property
+    def _levels(self) -> tuple[int, int]:
+        pairs = ((self.used, self.limit), (self.agency_used, self.agency_limit))
+        own, whole = (
+            level(used or 0, limit, self.warn_percent) if limit is not None else FINE for used, limit in pairs
         )
+        return own, whole
 
     @property
     def left(self) -> int:

@@ -184,6 +184,15 @@ submission = sa.Table(
     sa.Column("release_us", sa.BigInteger, nullable=False, index=True),
 )
 
+quota_told = sa.Table(
+    "quota_told",
+    metadata,
+    _key("agency"),
+    _key("account"),
+    sa.Column("level", sa.SmallInteger, nullable=False),
+    sa.Column("at_us", sa.BigInteger, nullable=False),
+)
+
 spread = sa.Table(
     "spread",
     metadata,

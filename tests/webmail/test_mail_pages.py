@@ -284,3 +284,20 @@ def test_a_list_is_quick_in_a_large_mailbox(site: Site) -> None:
     for _ in range(5):
         browser.get("/mail/inbox")
     assert (time.process_time() - start) / 5 < 0.15
+
+
+def test_a_line_says_that_there_is_little_room(site: Site) -> None:
+    who, browser = site.person(CIVIL), site.signed_in(CIVIL)
+    site.put(CIVIL, letter("Tệp lớn", "x" * 9000))
+    used = site.province.store.quota(who.ref).used
+    site.province.limit(who, used * 2)
+    assert "hạn mức" not in browser.get("/mail/inbox").text
+    assert "(50 %)" in browser.get("/me").text
+    site.province.limit(who, used * 100 // 93)
+    page = browser.get("/mail/inbox").text
+    assert "Hộp thư đã dùng" in page
+    assert "nhờ cán bộ CNTT nâng hạn mức" in page
+    assert "note--wait" in page
+    site.province.limit(who, used)
+    assert "Hộp thư đã đầy" in browser.get("/mail/sent").text
+    assert "This mailbox is full" in site.signed_in(CIVIL, "en").get("/mail/sent").text

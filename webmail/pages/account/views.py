@@ -142,5 +142,10 @@ def me() -> AnyResponse:
     who = frame.account()
     known = kept_passkeys.of(frame.parts().accounts, who)
     return page(
-        "account/me.html", place="me", own=may_send_as(who), passkeys=known, host=frame.passkey_host()
+        "account/me.html",
+        place="me",
+        own=may_send_as(who),
+        room=frame.parts().store.quota(who.ref),
+        passkeys=known,
+        host=frame.passkey_host(),
     )

@@ -14,6 +14,7 @@ from mailserver.delivery import own_addresses
 from mailserver.hygiene import Verdict
 from mailserver.message import Address, Summary
 from mailserver.store import ANSWERED, DRAFT, FLAGGED, SEEN, Row
+from mailserver.store.quota import Quota
 from webmail import frame, shown
 from webmail.errors import NotThere
 from webmail.language import t
@@ -102,6 +103,11 @@ def title(of: Place) -> str:
     """Its name for people."""
     name = t(of.title_key) if of.title_key else of.box.name
     return f"{name} – {of.lent_by}" if of.lent_by else name
+
+
+def room(of: Place) -> Quota:
+    """How much its owner keeps, and may keep."""
+    return frame.parts().store.quota(of.box.owner)
 
 
 def letter(of: Place, uid: int) -> Letter:

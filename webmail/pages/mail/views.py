@@ -204,6 +204,7 @@ def _with_list(place: Place, letter: Letter | None) -> Response:
         here=place,
         title=queries.title(place),
         window=window,
+        room=queries.room(place),
         listing=listing,
         letter=letter,
         many_places=len({one.slug for _, lines in listing.groups for one in lines}) > 1,
