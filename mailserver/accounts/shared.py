@@ -165,7 +165,22 @@ def may_write(accounts: Accounts, to: SharedAddress, writer: Account | None) -> 
         return True
     if to.writers == "agency":
         return writer.agency == to.agency
-    return to.writers == "members" and any(one.ref == writer.ref for one in members(accounts, to))
+    return to.writers == "members" and _has(accounts, to, writer, {to.address}, 0)
+
+
+def _has(accounts: Accounts, of: SharedAddress, who: Account, seen: set[str], depth: int) -> bool:
+    """Whether ``who`` is one of `members`, without asking for all of them."""
+    if of.kind == "list":
+        return of.rule.takes(who, accounts.agency(who.agency_code))
+    if who.address in of.members:
+        return who.state != "left"
+    for address in of.members:
+        inner = accounts.shared(address)
+        if inner is not None and inner.address not in seen and depth < _MOST_DEEP:
+            seen.add(inner.address)
+            if _has(accounts, inner, who, seen, depth + 1):
+                return True
+    return False
 
 
 def senders(all_shared: Iterable[SharedAddress]) -> dict[str, list[str]]:

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from config.refusal import Refused
 from config.settings import Filters
-from mailserver.accounts import AccountRef, Accounts
+from mailserver.accounts import Account, AccountRef, Accounts
 from mailserver.delivery import judge, plan, room, spread
 from mailserver.delivery.commit import Commit, Examined, Gone
 from mailserver.delivery.filtering import Filter, Filtered
@@ -58,9 +58,13 @@ class Delivery:
         self._full = room.Full()
         self._spreading: asyncio.Task[None] | None = None
 
-    def recipient(self, address: str) -> Whose:
-        """What an address is to us, for the answer to RCPT. Raises `OverQuota` while it is known full."""
+    def recipient(self, address: str, writer: Account | None = None) -> Whose:
+        """What an address is to us, for the answer to RCPT; ``writer`` is who signed in.
+
+        Raises `OverQuota` while it is known full, `Refused` for a list that takes no mail from ``writer``.
+        """
         self._full.refuse(self.accounts, address)
+        plan.require_writer(self.accounts, address, writer)
         return plan.whose(self.accounts, address)
 
     async def deliver(

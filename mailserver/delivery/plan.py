@@ -9,10 +9,17 @@ from typing import Literal, TypeAlias
 from config.refusal import Refused
 from mailserver.accounts import Account, AccountRef, Accounts, shared
 from mailserver.accounts.model import canonical
-from mailserver.accounts.shared import SharedAddress
+from mailserver.accounts.shared import SharedAddress, Writers
 from mailserver.delivery.incoming import Incoming, Recipient
 
 Whose: TypeAlias = Literal["local", "remote", "unknown"]
+_WRITERS: dict[Writers, tuple[str, str]] = {
+    "anyone": ("mọi người", "anyone"),
+    "inside": ("tài khoản của tỉnh đã đăng nhập", "accounts of this server who have signed in"),
+    "agency": ("người trong cơ quan đã đăng nhập", "people of its agency who have signed in"),
+    "members": ("thành viên đã đăng nhập", "its members who have signed in"),
+    "named": ("những người được chỉ định", "the people named for it"),
+}
 
 
 @dataclass(slots=True)
@@ -41,6 +48,21 @@ def whose(accounts: Accounts, address: str) -> Whose:
     if found is not None:
         return "local" if found.state != "left" else "unknown"
     return "local" if accounts.shared(address) is not None else "unknown"
+
+
+def require_writer(accounts: Accounts, address: str, writer: Account | None) -> None:
+    """Raises `Refused` (``may-not-write``) when ``address`` is shared and does not take mail from ``writer``.
+
+    ``writer`` is None for mail from outside.
+    """
+    group = accounts.shared(address)
+    if group is None or accounts.by_address(address) is not None or shared.may_write(accounts, group, writer):
+        return
+    raise Refused(
+        "may-not-write",
+        f"Địa chỉ {group.address} chỉ nhận thư của {_WRITERS[group.writers][0]}. Liên hệ cán bộ CNTT của cơ quan.",
+        f"The address {group.address} takes mail only from {_WRITERS[group.writers][1]}. Ask the agency's IT officer.",
+    )
 
 
 def plan(accounts: Accounts, incoming: Incoming) -> Plan:
@@ -89,12 +111,8 @@ def no_such_recipient(address: str) -> Refused:
 
 def _members(accounts: Accounts, group: SharedAddress, incoming: Incoming) -> list[Account]:
     ours = incoming.door in ("exchange", "bounce")
-    if not ours and not shared.may_write(accounts, group, incoming.account):
-        raise Refused(
-            "may-not-write",
-            f"Địa chỉ {group.address} chỉ nhận thư của người được phép. Liên hệ cán bộ CNTT của cơ quan.",
-            f"The address {group.address} takes mail only from those who may write to it. Ask the agency's IT officer.",
-        )
+    if not ours:
+        require_writer(accounts, group.address, incoming.account)
     found = shared.members(accounts, group)
     if not found:
         raise Refused(

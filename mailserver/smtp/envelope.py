@@ -156,7 +156,7 @@ class Envelope(SigningIn):
             paths.check_address(address, sender=False)
         self._check_letters(address)
         delivery = self.serving.delivery
-        where = delivery.recipient(address) if "@" in address else "unknown"
+        where = delivery.recipient(address, self.account) if "@" in address else "unknown"
         if where == "unknown" and address.partition("@")[0].lower() == "postmaster":
             address, where = self._postmaster(address)
         if where == "unknown":

@@ -20,6 +20,8 @@ _CODES = {
     "message-too-large": (552, "5.3.4"),
     "no-such-recipient": (550, "5.1.1"),
     "relay-denied": (550, "5.7.1"),
+    "may-not-write": (550, "5.7.2"),
+    "list-empty": (550, "5.2.4"),
     "no-recipient": (554, "5.5.1"),
     "not-your-address": (550, "5.7.1"),
     "bad-address": (553, "5.1.3"),
