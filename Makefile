@@ -79,7 +79,7 @@ lock: install-dev ## writes the locks anew
 large: install-dev ## a file of 2 GB sealed and opened in 256 MB of address space
 	CONGVAN_SEALED_MB=2048 $(BIN)/python -m pytest tests/exchange/sealing/test_sealed_file.py -k larger
 
-.PHONY: bench bench-memory bench-target bench-target-stop
+.PHONY: bench bench-idle bench-memory bench-target bench-target-stop
 
 bench-target: install ## DIR=…: an installation of 2,000 accounts with default safety, detached, for the load driver
 	$(BIN)/python -m tests.bench.target up $(DIR)
@@ -92,6 +92,9 @@ bench: install ## DIR=… (OPTIONS="--only ingest --rounds 1"): beside Postfix a
 
 bench-memory: install ## DIR=…: memory of the mail process while 64 connections send 25 MiB each to a bench-target
 	$(BIN)/python -m tests.bench.memory $(DIR)
+
+bench-idle: install ## DIR=… (CONNECTIONS=10000): memory of each idling IMAP connection to a bench-target, and how fast it hears of a letter
+	$(BIN)/python -m tests.bench.idle $(DIR) $(or $(CONNECTIONS),10000)
 
 .PHONY: fuzz
 fuzz: install-dev fuzz-signatures ## SECONDS_OF_FUZZ=600: coverage-guided fuzzing of IMAP in every state and of the message scanner; what it finds stays in CORPUS=

@@ -13,6 +13,7 @@ import contextlib
 import gc
 import importlib
 import os
+import resource
 import signal
 import socket
 import sys
@@ -82,6 +83,8 @@ class Supervisor:
         """Start all roles and wait until each serves. Raises `Unavailable` naming what did not."""
         run = self._settings.run_dir
         run.mkdir(parents=True, exist_ok=True)
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each connection is a file
         self._refuse_second()
         self._refuse_taken_ports()
         for old in (*run.glob("*.pid"), *run.glob("*.wake")):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import resource
 import shutil
 import stat
 from collections.abc import Callable, Iterator
@@ -32,6 +33,7 @@ from congvan.output import emit
 from congvan.supervisor import running_pid
 from exchange.trust.directory import TrustDirectory
 from mailserver.accounts import AccountRef, Accounts
+from mailserver.accounts.schema import account
 from mailserver.hygiene.screening import resolver_of, scanner_of
 from mailserver.senderauth import keys
 from mailserver.store import fullness, schema
@@ -45,6 +47,8 @@ _BYTES_LEFT = 2 * 1024**3
 _WASTE_LEFT = 1024**3
 _PENDING_S = 60
 _NAMED = 5
+_CONNECTIONS = 5  # of a person's programs at once
+_FILES = 1000  # beside them
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,27 @@ def _running(settings: Settings) -> Iterator[Line]:
         yield Line("running", False, "chưa chạy: `congvan serve`", "not running: `congvan serve`")
     else:
         yield Line("running", True, f"tiến trình {pid}", f"process {pid}")
+        yield from _files(settings, pid)
+
+
+def _files(settings: Settings, pid: int) -> Iterator[Line]:
+    """Each connection is an open file of a mail process, and mail programs keep several."""
+    database = open_database(settings)
+    try:
+        with database.reading() as conn:
+            people = int(conn.execute(sa.select(sa.func.count()).select_from(account)).scalar_one())
+    finally:
+        database.close()
+    _, most = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    need = _FILES + _CONNECTIONS * people
+    yield Line(
+        "files",
+        most >= need,
+        f"{most} tệp mở cùng lúc, cần {need}"
+        + ("" if most >= need else f": đặt LimitNOFILE={need} cho dịch vụ"),
+        f"{most} open files, {need} wanted"
+        + ("" if most >= need else f": set LimitNOFILE={need} for the service"),
+    )
 
 
 def _keys(settings: Settings) -> Iterator[Line]:
