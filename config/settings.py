@@ -68,6 +68,9 @@ class Listen:
     imaps: str = _key("127.0.0.1:12993", "IMAP, implicit TLS.")
     web: str = _key("127.0.0.1:12443", "The pages, HTTPS.")
     public: str = _key("127.0.0.1:12444", "The public look-up of documents, HTTPS.")
+    status: str = _key(
+        "", "Status of our certificates (OCSP, revocation lists), HTTP: what [signer] status_url leads to."
+    )
 
 
 @dataclass(frozen=True)
@@ -225,6 +228,10 @@ class Signer:
     pkcs11_module: str = _key("", "The token's or HSM's PKCS #11 library; empty: keys in encrypted files.")
     pkcs11_token: str = _key(
         "", "Label of the signer's own token; empty: keys in encrypted files, only persons' tokens are used."
+    )
+    status_url: str = _key(
+        "",
+        "Where anybody reaches [listen] status, http://host; written into each new certificate; empty: none named.",
     )
     pkcs11_pin_file: str = _key("secrets/token.pin", "File with the token's PIN, one line.")
 

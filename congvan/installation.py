@@ -242,6 +242,7 @@ def signer_settings(settings: Settings) -> SignerSettings:
         token=_token(settings),
         host=settings.passkey_host,
         origins=settings.passkey_origins,
+        status_url=settings.signer.status_url,
     )
 
 

@@ -197,7 +197,7 @@ class Supervisor:
 
     def _refuse_taken_ports(self) -> None:
         listen = self._settings.listen
-        for name in ("smtp", "submission", "submissions", "imap", "imaps", "web", "public"):
+        for name in ("smtp", "submission", "submissions", "imap", "imaps", "web", "public", "status"):
             address = getattr(listen, name)
             if not address:
                 continue

@@ -80,7 +80,9 @@ def free_base_port() -> int:
     """A base port whose seven ports nobody listens on, another one at each call of this process."""
     while True:
         base = 15_000 + 1000 * secrets.randbelow(17)
-        if base not in _given and all(_free(base + offset) for offset in (25, 143, 443, 444, 465, 587, 993)):
+        if base not in _given and all(
+            _free(base + offset) for offset in (25, 80, 143, 443, 444, 465, 587, 993)
+        ):
             _given.add(base)
             if len(_given) > 12:  # those of demos long gone may be used again
                 _given.clear()

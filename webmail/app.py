@@ -25,6 +25,7 @@ from webmail.pages.registers.views import blueprint as register_pages
 from webmail.pages.scheduled.views import blueprint as scheduled_pages
 from webmail.pages.setup.views import blueprint as setup_pages
 from webmail.pages.signing.views import blueprint as signing_pages
+from webmail.pages.status.views import blueprint as status_pages
 from webmail.pages.verify.views import blueprint as verify_pages
 from webmail.parts import Parts
 
@@ -56,9 +57,10 @@ ROOMS = (
     filter_pages,
     admin_pages,
     verify_pages,
+    status_pages,
 )
-PUBLIC_ROOMS = (static_files.blueprint, verify_pages)
-"""What anybody may see: the look-up of documents alone."""
+PUBLIC_ROOMS = (static_files.blueprint, verify_pages, status_pages)
+"""What anybody may see: the look-up of documents, and the status of our certificates."""
 
 
 class LengthRequired(Refused):

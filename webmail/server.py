@@ -70,8 +70,9 @@ async def answer(
     ready: Callable[[int], None] | None = None,
     *,
     stopping: Callable[[], None] | None = None,
+    secure: bool = True,
 ) -> None:
-    """Answer HTTPS at ``address`` with ``front`` and its ``pages`` until cancelled. Raises as `serve`.
+    """Answer HTTPS (HTTP when not ``secure``) at ``address`` with ``front`` and its ``pages`` until cancelled. Raises as `serve`.
 
     ``stopping`` is called first of all when the end comes: it ends what would stay open.
     """
@@ -91,7 +92,7 @@ async def answer(
         timeout_keep_alive=20,
         timeout_graceful_shutdown=_GRACE_S,
         h11_max_incomplete_event_size=64 * 1024,
-        ssl_context_factory=lambda _config, _default: _tls(settings),
+        ssl_context_factory=(lambda _config, _default: _tls(settings)) if secure else None,
     )
     server = _Server(config)
     running = asyncio.create_task(server.serve(sockets=[listener]), name="web")

@@ -20,7 +20,7 @@ from cryptography import x509
 from config.clock import now_us
 from config.refusal import Refused
 from config.settings import Settings
-from congvan import dns_check
+from congvan import dns_check, status_check
 from congvan.installation import (
     Installation,
     find_settings,
@@ -178,6 +178,10 @@ def _revocation(settings: Settings) -> Iterator[Line]:
             if good
             else "a revocation list has ended: restart the signer",
         )
+
+
+def _status(settings: Settings) -> Iterator[Line]:
+    yield Line("status", *status_check.look(settings))
 
 
 def _disk(settings: Settings) -> Iterator[Line]:
@@ -356,6 +360,7 @@ _LOOKS = (
     _keys,
     _tls,
     _revocation,
+    _status,
     _disk,
     _storage,
     _quota,

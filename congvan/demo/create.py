@@ -22,7 +22,7 @@ from config.durable import write_durably
 from config.seal import create_keyring
 from config.settings import Exchange as ExchangeSettings
 from config.settings import Installation as Named
-from config.settings import Listen, Mail, Paths, Queue, Settings, Submission, Tls, Web, example
+from config.settings import Listen, Mail, Paths, Queue, Settings, Signer, Submission, Tls, Web, example
 from congvan import migrate
 from congvan.demo.people import BODIES, PROVINCE, TLS_NAME, Body, Person, people_of
 from congvan.installation import Installation
@@ -58,7 +58,9 @@ def demo_settings(folder: Path, base_port: int) -> Settings:
             imaps=f"{local}{base_port + 993}",
             web=f"{local}{base_port + 443}",
             public=f"{local}{base_port + 444}",
+            status=f"{local}{base_port + 80}",
         ),
+        signer=Signer(status_url=f"http://{local}{base_port + 80}"),
         tls=Tls(),
         mail=replace(Mail(), plaintext_on_loopback=True),
         queue=Queue(),
@@ -109,6 +111,7 @@ def _provision(settings: Settings, everybody: Sequence[tuple[Body, Person]]) -> 
             trust=settings.trust_dir,
             tls_certificate=settings.at(settings.tls.certificate),
             tls_key=settings.at(settings.tls.key),
+            status_url=settings.signer.status_url,
         ),
         province=PROVINCE,
         origin=settings.installation.origin,

@@ -91,6 +91,7 @@ def describe(settings: Settings, pids: dict[str, object], document: dict[str, An
         "imaps": listen.imaps,
         "web": f"https://{listen.web}",
         "public": f"https://{listen.public}",
+        "status": listen.status,
         "ca": str(settings.base / "ca.pem"),
         "tls_name": settings.installation.tls_name,
         "data_dir": str(settings.data_dir),

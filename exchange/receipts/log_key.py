@@ -18,6 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from config.refusal import Refused
 from exchange.trust.authority import Authority
+from exchange.trust.status_places import named
 from policy.ledger.checkpoint import Key
 
 LOG_PURPOSE = x509.ObjectIdentifier("1.3.6.1.4.1.32473.4.15.2")
@@ -44,7 +45,7 @@ def log_certificate(
     own = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     subject = [(NameOID.COUNTRY_NAME, "VN"), (NameOID.ORGANIZATION_NAME, organisation[:64])]
     subject.append((NameOID.COMMON_NAME, key.name))
-    return (
+    builder = (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(oid, value) for oid, value in subject]))
         .issuer_name(issuer.subject)
@@ -57,8 +58,8 @@ def log_certificate(
         .add_extension(x509.ExtendedKeyUsage([LOG_PURPOSE]), False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own), False)
-        .sign(authority.key, hashes.SHA256())
     )
+    return named(builder, issuer, authority.status_url).sign(authority.key, hashes.SHA256())
 
 
 def log_key_of(certificate: x509.Certificate) -> Key | None:

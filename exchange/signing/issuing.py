@@ -35,6 +35,7 @@ class Issuing:
     store: KeyStore
     directory: TrustDirectory
     state_file: Path
+    status_url: str = ""
 
     def __post_init__(self) -> None:
         self._guard = threading.Lock()
@@ -126,7 +127,7 @@ class Issuing:
 
     def _authority(self, key: str) -> Authority | None:
         try:
-            return issuing_authority(self.store, self.directory, key)
+            return issuing_authority(self.store, self.directory, key, self.status_url)
         except KeyMissing:
             return None
 

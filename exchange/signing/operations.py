@@ -35,6 +35,7 @@ from exchange.signing.timestamp import BadRequest, TimestampAuthority
 from exchange.signing.uses import Uses
 from exchange.signing.wrong_pins import WrongPins
 from exchange.trust.directory import TrustDirectory
+from exchange.trust.status_places import checked_base
 
 _KDF_HASHES: dict[str, type[hashes.HashAlgorithm]] = {
     "sha1": hashes.SHA1,
@@ -63,6 +64,7 @@ class Operations:
         origin: str,
         host: str = "localhost",
         origins: tuple[str, ...] = (),
+        status_url: str = "",
     ) -> None:
         """``host`` and ``origins``: those of the pages on which passkeys approve (WebAuthn)."""
         self._store = store
@@ -74,7 +76,7 @@ class Operations:
         self._wrong_pins = WrongPins()
         self._stamps: TimestampAuthority | None = None
         self._passkeys = Passkeys(state / "passkeys", store, host, origins)
-        issuing = Issuing(store, directory, state / "authority.json")
+        issuing = Issuing(store, directory, state / "authority.json", checked_base(status_url))
         self._about_keys = KeyOperations(store, directory, self._uses, issuing, self._passkeys)
         self._openpgp = OpenPgpOperations(store, directory, self._uses)
 

@@ -23,6 +23,7 @@ from exchange.signing.keys import Approval, KeyMissing, KeyStore, make_secret
 from exchange.signing.token import OwnToken
 from exchange.trust import authority as ca
 from exchange.trust.directory import TrustDirectory
+from exchange.trust.status_places import checked_base
 from policy.ledger.checkpoint import Key
 
 
@@ -47,13 +48,17 @@ class PersonKey:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where things go: the signer's folder and secret, the published folder, the TLS pair (or none)."""
+    """Where things go: the signer's folder and secret, the published folder, the TLS pair (or none).
+
+    ``status_url``: where the status of certificates is served (`exchange.trust.status_places`), "" names none.
+    """
 
     keys: Path
     secret: Path
     trust: Path
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+    status_url: str = ""
 
 
 def provision(
@@ -75,7 +80,8 @@ def provision(
     store = KeyStore(places.keys, places.secret)
     directory = TrustDirectory(places.trust)
     directory.create()
-    root = ca.make_root(f"{province} - Root CA", province)
+    base = checked_base(places.status_url)
+    root = ca.make_root(f"{province} - Root CA", province, status_url=base)
     issuing = ca.make_issuing(root, f"{province} - Issuing CA", province)
     store.add("ca-root", root.key, "service")
     store.add("ca-issuing", issuing.key, "service")
@@ -161,13 +167,15 @@ def export_agency_key(store: KeyStore, directory: TrustDirectory, code: str, pat
     write_durably(path, _clear(key) + certificate.public_bytes(Encoding.PEM), mode=0o600)
 
 
-def issuing_authority(store: KeyStore, directory: TrustDirectory, name: str = "ca-issuing") -> ca.Authority:
+def issuing_authority(
+    store: KeyStore, directory: TrustDirectory, name: str = "ca-issuing", status_url: str = ""
+) -> ca.Authority:
     """The authority ``ca-issuing`` or ``ca-root`` of an installation. Raises `KeyMissing`."""
     key, _ = store.elliptic(name)
     anchors = directory.anchors()
     for certificate in (*anchors.intermediates, *anchors.roots):
         if certificate.public_key() == key.public_key():
-            return ca.Authority(key, certificate)
+            return ca.Authority(key, certificate, status_url)
     raise KeyMissing(name)
 
 

@@ -43,6 +43,7 @@ class SignerSettings:
     """Where the signer finds its things. ``users``: user ids that may connect beside our own.
 
     ``token``: new keys are made in it, and persons' tokens are reached by its module. ``host``, ``origins``: of the pages on which passkeys approve.
+    ``status_url``: where the status of what is issued is served (`exchange.trust.status_places`).
     """
 
     socket: Path
@@ -55,6 +56,7 @@ class SignerSettings:
     token: TokenPlace | None = None
     host: str = "localhost"
     origins: tuple[str, ...] = ()
+    status_url: str = ""
 
 
 async def serve(settings: SignerSettings, *, ready: Callable[[], None] | None = None) -> None:
@@ -66,7 +68,13 @@ async def serve(settings: SignerSettings, *, ready: Callable[[], None] | None = 
     store = KeyStore(settings.keys, settings.secret, token, own)
     settings.keys.mkdir(mode=0o700, parents=True, exist_ok=True)
     operations = Operations(
-        store, TrustDirectory(settings.trust), settings.keys, settings.origin, settings.host, settings.origins
+        store,
+        TrustDirectory(settings.trust),
+        settings.keys,
+        settings.origin,
+        settings.host,
+        settings.origins,
+        settings.status_url,
     )
     pool = ThreadPoolExecutor(1, "signer")
     door = _Door(operations, pool, settings)

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from exchange.trust.status_places import named
 from exchange.trust.subject import APPROVALS, APPROVES
 
 CRL_LIFE = timedelta(days=7)
@@ -29,10 +30,14 @@ PublicKey: TypeAlias = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """A key with the certificate that lets it issue."""
+    """A key with the certificate that lets it issue.
+
+    ``status_url``: where the status of what it issues is served (`exchange.trust.status_places`), "" names none.
+    """
 
     key: ec.EllipticCurvePrivateKey
     certificate: x509.Certificate
+    status_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +54,16 @@ def new_key() -> ec.EllipticCurvePrivateKey:
     return ec.generate_private_key(ec.SECP256R1())
 
 
-def make_root(name: str, organisation: str, now: datetime | None = None) -> Authority:
+def make_root(
+    name: str, organisation: str, now: datetime | None = None, *, status_url: str = ""
+) -> Authority:
     """A self-signed root for 20 years."""
     key = new_key()
     subject = _name(organisation=organisation, common_name=name)
     builder = _builder(subject, subject, key.public_key(), now, 20 * _YEAR)
     builder = _as_authority(builder, path_length=1)
     builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
-    return Authority(key, builder.sign(key, hashes.SHA256()))
+    return Authority(key, builder.sign(key, hashes.SHA256()), status_url)
 
 
 def make_issuing(root: Authority, name: str, organisation: str, now: datetime | None = None) -> Authority:
@@ -69,7 +76,8 @@ def make_issuing(root: Authority, name: str, organisation: str, now: datetime | 
     policies = x509.CertificatePolicies(
         [x509.PolicyInformation(x509.ObjectIdentifier("2.5.29.32.0"), None)]  # anyPolicy
     )
-    return Authority(key, builder.add_extension(policies, False).sign(root.key, hashes.SHA256()))
+    made = builder.add_extension(policies, False).sign(root.key, hashes.SHA256())
+    return Authority(key, made, root.status_url)
 
 
 def person_certificate(
@@ -249,9 +257,10 @@ def _issued_builder(
     life: timedelta,
 ) -> x509.CertificateBuilder:
     builder = _builder(subject, authority.certificate.subject, public_key, now, life)
-    return builder.add_extension(_authority_key(authority), False).add_extension(
+    builder = builder.add_extension(_authority_key(authority), False).add_extension(
         x509.SubjectKeyIdentifier.from_public_key(public_key), False
     )
+    return named(builder, authority.certificate, authority.status_url)
 
 
 def _authority_key(authority: Authority) -> x509.AuthorityKeyIdentifier:

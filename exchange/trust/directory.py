@@ -25,6 +25,7 @@ from config.durable import write_durably
 from exchange.trust.anchors import Anchors, Period, read_certificates, read_crls
 from exchange.trust.lists import PINS, Lists, read_lists
 from exchange.trust.ocsp import read_response
+from exchange.trust.status_places import key_id
 
 _MAX_CACHED = 20_000
 
@@ -131,6 +132,25 @@ class TrustDirectory:
         for path in sorted((self.path / "crls").glob("*.crl")):
             found += read_crls(path.read_bytes(), path.name)
         return found
+
+    def authority_named(self, key: str) -> x509.Certificate | None:
+        """The certificate of an authority with this key id (`status_places.key_id`)."""
+        known = self.anchors()
+        return next((one for one in (*known.intermediates, *known.roots) if key_id(one) == key != ""), None)
+
+    def list_named(self, name: str) -> x509.CertificateRevocationList | None:
+        """The newest list of the authority with this key id; ``root`` and ``issuing``: of ours of today."""
+        ours = {"root": self.own_roots()[:1], "issuing": self._all(self.path / "intermediate.pem")[:1]}
+        asked = ours[name][0] if ours.get(name) else self.authority_named(name)
+        if asked is None:
+            return None
+        key = asked.public_key()
+        signed = [
+            one
+            for one in self.crls()
+            if one.issuer == asked.subject and one.is_signature_valid(key)  # type: ignore[arg-type]
+        ]
+        return max(signed, key=lambda one: one.last_update_utc, default=None)
 
     # --- writing (provisioning and the signer)
 

@@ -3,19 +3,23 @@
 
 from __future__ import annotations
 
+import base64
 import email
 import email.policy
 import imaplib
 import json
+import re
 import shutil
 import smtplib
 import ssl
 import subprocess
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -54,6 +58,12 @@ def issued(demo: Demo) -> dict[str, Any]:
 
 def tls(demo: Demo) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=demo.ready["ca"])
+
+
+def openssl(*words: str) -> str:
+    done = run("openssl", *words)
+    assert done.returncode == 0, done.stderr
+    return (done.stdout + done.stderr).decode()
 
 
 def port(address: str) -> int:
@@ -431,3 +441,41 @@ def test_rules_speak_at_the_door_with_their_basis(demo: Demo) -> None:
         )
         assert code == 250
         assert b"R-MAIL-01" in words
+
+
+def test_openssl_follows_the_addresses_in_our_certificates(demo: Demo, tmp_path: Path) -> None:
+    """Who has nothing but a certificate and the root asks where the certificate says: OCSP, issuer, lists."""
+    trust = demo.folder / "data" / "trust"
+    leaf = next((trust / "agencies").glob("*.sign.pem"))
+    said = openssl("x509", "-in", str(leaf), "-noout", "-text")
+    (ocsp,) = re.findall(r"OCSP - URI:(\S+)", said)
+    (issuer,) = re.findall(r"CA Issuers - URI:(\S+)", said)
+    assert ocsp == f"http://{demo.ready['status']}/ocsp"
+    with urllib.request.urlopen(issuer) as answer:
+        assert answer.headers["Content-Type"] == "application/pkix-cert"
+        (tmp_path / "issuer.der").write_bytes(answer.read())
+    between = tmp_path / "issuer.pem"
+    openssl("x509", "-inform", "DER", "-in", str(tmp_path / "issuer.der"), "-out", str(between))
+    root = str(demo.ready["ca"])
+    asked = ("ocsp", "-issuer", str(between), "-cert", str(leaf), "-url", ocsp, "-CAfile", root)
+    for more in ((), ("-sha256",), ("-no_nonce",)):
+        answered = openssl(*asked[:1], *more, *asked[1:], "-verify_other", str(between))
+        assert f"{leaf}: good" in answered
+    checked = ("verify", "-crl_download", "-crl_check", "-CAfile", root)
+    assert openssl(*checked, "-untrusted", str(between), str(leaf)).strip() == f"{leaf}: OK"
+    assert openssl(*checked, str(between)).strip() == f"{between}: OK"
+    request = tmp_path / "asked.der"
+    openssl("ocsp", "-issuer", str(between), "-cert", str(leaf), "-no_nonce", "-reqout", str(request))
+    text = quote(base64.b64encode(request.read_bytes()).decode(), safe="")
+    with urllib.request.urlopen(f"{ocsp}/{text}") as answer:
+        (tmp_path / "answer.der").write_bytes(answer.read())
+    read = openssl("ocsp", "-respin", str(tmp_path / "answer.der"), "-text", "-noverify")
+    assert "Cert Status: good" in read
+    for path in ("/", "/sign-in", "/verify", "/crl/none.crl", "/ca/none.crt"):
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"http://{demo.ready['status']}{path}")
+
+
+def test_check_fetches_the_list_where_certificates_say(demo: Demo) -> None:
+    done = demo.run("check")
+    assert f"served at http://{demo.ready['status']}" in done.stdout

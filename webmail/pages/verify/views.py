@@ -3,17 +3,14 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, redirect, request, url_for
+from flask import Blueprint, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from exchange.trust.responder import MAX_REQUEST
 from webmail import frame
-from webmail.errors import NotThere
 from webmail.frame import open_to_all, page
 from webmail.pages.documents.reading import signatures
 from webmail.pages.verify import checking
 from webmail.pages.verify.checking import Compared, Known
-from webmail.sessions import not_a_form
 
 blueprint = Blueprint("verify", __name__)
 
@@ -51,29 +48,6 @@ def check() -> AnyResponse:
     found = checking.known(code) if code else None
     name = "".join(one for one in upload.filename if one.isprintable())[-120:]
     return _page(found, code, checking.compare(data, name, found))
-
-
-@blueprint.post("/ocsp")
-@open_to_all
-@not_a_form
-def ocsp() -> AnyResponse:
-    """What our issuing authority says of a certificate (RFC 6960 Appendix A.1)."""
-    if request.mimetype != "application/ocsp-request" or (request.content_length or 0) > MAX_REQUEST:
-        raise NotThere
-    data = frame.parts().exchange.signer.ocsp(request.get_data())
-    return Response(data, mimetype="application/ocsp-response", headers={"Cache-Control": "max-age=600"})
-
-
-@blueprint.get("/crl/<name>.crl")
-@open_to_all
-def crl(name: str) -> AnyResponse:
-    """The current revocation list of ``root`` or ``issuing``."""
-    path = frame.parts().settings.trust_dir / "crls" / f"{name}.crl"
-    if name not in ("root", "issuing") or not path.is_file():
-        raise NotThere
-    return Response(
-        path.read_bytes(), mimetype="application/pkix-crl", headers={"Cache-Control": "max-age=600"}
-    )
 
 
 def _page(found: Known | None, code: str, compared: Compared | None, status: int = 200) -> AnyResponse:
