@@ -201,6 +201,10 @@ class Exchange:
     """How official documents travel."""
 
     status_gather: float = _key(60.0, "Seconds in which statuses to one sender are put together.")
+    revocation_seconds: float = _key(
+        3.0,
+        "How long an authority elsewhere is waited for, when a packet comes whose certificates have no word on revocation here; 0: never asked.",
+    )
     letter_unit: str = _key("VP", "Unit in the notation of an official letter when none is given.")
 
 

@@ -105,8 +105,8 @@ class Exchange:
 
     @cached_property
     def fetcher(self) -> Fetcher:
-        """Fetches words on revocation before something is judged anew."""
-        return Fetcher(self.trust)
+        """Fetches words on revocation before something that came is judged."""
+        return Fetcher(self.trust, self.settings.exchange.revocation_seconds)
 
     def approval_of_person(self, address: str) -> str:
         """How each use of a person's key is approved: passkey, token, file; "" without a key or a word."""

@@ -18,9 +18,10 @@ from exchange.documents.model import Document, DocumentRef
 from exchange.documents.states import move_from
 from exchange.documents.work import load
 from exchange.exchange import Exchange
-from exchange.receiving.arrival import ArrivedDocument, ArrivedStatus, look
+from exchange.receiving.arrival import ArrivedDocument, ArrivedStatus
 from exchange.receiving.keeping import effect_of_document
 from exchange.receiving.reports import of_packet
+from exchange.receiving.revocation import look
 from exchange.receiving.statuses import effect_of_status
 from exchange.sealing.packet import packet_digest
 from mailserver.accounts import Account, Agency

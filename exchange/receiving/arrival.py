@@ -82,12 +82,23 @@ class ArrivedDocument:
 Arrival = Unreadable | ArrivedStatus | ArrivedDocument
 
 
-def look(exchange: Exchange, agency: Agency, mail: bytes, message_id: str) -> Arrival:
-    """Open and judge the packet ``mail`` in the registry mailbox of ``agency``. Raises `Unavailable`."""
+def look_offline(
+    exchange: Exchange,
+    agency: Agency,
+    mail: bytes,
+    message_id: str,
+    openings: list[OpenedPacket],
+    verdicts: list[Verdict],
+) -> Arrival:
+    """Open and judge the packet ``mail`` in the registry mailbox of ``agency`` with what is here. Raises `Unavailable`.
+
+    ``openings`` and ``verdicts`` take what was opened and judged, also where the packet is not taken.
+    """
     judge_with = judging(exchange)
     digest = hashlib.sha256(mail).digest()
     try:
         opened, record = open_any(exchange, agency, mail, "receive")
+        openings.append(opened)
         digest = bytes.fromhex(opened.digest)
         sender = sealed_by(exchange, opened)
     except Unavailable:
@@ -103,6 +114,7 @@ def look(exchange: Exchange, agency: Agency, mail: bytes, message_id: str) -> Ar
         return Unreadable(state, code, vi, en, digest, message_id, sender.code)
 
     verdict, reading = verify_edxml(opened.edxml, judge_with)
+    verdicts.append(verdict)
     if reading is None:
         return unreadable("held", "edxml-unreadable", verdict.reason, verdict.reason)
     packet = reading.packet
@@ -127,6 +139,7 @@ def look(exchange: Exchange, agency: Agency, mail: bytes, message_id: str) -> Ar
     if isinstance(packet, StatusPacket):
         return ArrivedStatus(packet, sender, opened)
     checked = contents.check(exchange, agency, sender, packet, opened.edxml, reading.problems)
+    verdicts += [found for _, found in checked.verdicts]
     return ArrivedDocument(packet, sender, opened, checked, record, verdict)
 
 

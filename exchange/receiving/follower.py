@@ -18,8 +18,9 @@ from config.refusal import Refused, Unavailable
 from config.seal import SealBroken
 from exchange.documents.schema import packet_seen
 from exchange.exchange import Exchange
-from exchange.receiving.arrival import ArrivedDocument, ArrivedStatus, Unreadable, look
+from exchange.receiving.arrival import ArrivedDocument, ArrivedStatus, Unreadable
 from exchange.receiving.keeping import Effect, effect_of_document, effect_of_unreadable
+from exchange.receiving.revocation import look
 from exchange.receiving.statuses import effect_of_status
 from exchange.sealing.packet import packet_digest
 from exchange.sealing.packet_form import is_packet

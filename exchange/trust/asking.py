@@ -1,21 +1,50 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""One question over HTTP to an authority, bounded in time and size; no redirects, no proxy, no cookies."""
+"""One question over HTTP to an authority, bounded in time and size; no redirects, no proxy, no cookies.
+
+It is asked in a thread of its own: a look-up of a name in the DNS can't be bounded otherwise. At most eight wait at once.
+"""
 
 from __future__ import annotations
 
 import http.client
+import queue
 import ssl
+import threading
 import time
 from urllib.parse import urlsplit
 
 _PIECE = 16 * 1024
+_waiting = threading.BoundedSemaphore(8)
 
 
 def ask(address: str, seconds: float, largest: int, body: bytes | None = None, media_type: str = "") -> bytes:
     """The answer to a GET, or to a POST of ``body``; ``seconds`` are for all of it, ``largest`` its bytes.
 
-    Raises OSError, ValueError (no http address), `http.client.HTTPException`.
+    Raises OSError (TimeoutError too), ValueError (no http address), `http.client.HTTPException`.
     """
+    if not _waiting.acquire(blocking=False):
+        raise TimeoutError
+    told: queue.SimpleQueue[bytes | Exception] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            told.put(_ask(address, seconds, largest, body, media_type))
+        except (OSError, ValueError, http.client.HTTPException) as problem:
+            told.put(problem)
+        finally:
+            _waiting.release()
+
+    threading.Thread(target=run, name="asking", daemon=True).start()
+    try:
+        answer = told.get(timeout=seconds + 0.1)
+    except queue.Empty:
+        raise TimeoutError from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def _ask(address: str, seconds: float, largest: int, body: bytes | None, media_type: str) -> bytes:
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("no http address")

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """Words on revocation from the authorities that certificates name: OCSP, else the list (RFC 5280 §4.2.1.13, §4.2.2.1).
 
-Judging never fetches. Who judges anew may fetch before: what came is checked, kept in the trust folder (``ocsp``, ``crls``)
-and is there offline from then on. Only addresses in certificates that hang on a trusted root are asked, in bounded time and
-size; one that failed is passed over for a minute.
+Judging never fetches. On receipt, and before judging anew, words that are missing are fetched: what came is checked, kept in the
+trust folder (``ocsp``, ``crls``) and is there offline from then on; what was asked about is noted (``asked``) so that the worker renews it
+(`exchange.trust.refreshing`). Only addresses in certificates that hang on a trusted root are asked, in bounded time and
+size; one that failed is passed over for a minute, then for twice as long each time, up to an hour.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ import hashlib
 import http.client
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import TypeAlias
+from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -35,44 +37,88 @@ from exchange.trust.revocation import Status, status_of
 
 log = logging.getLogger("congvan.trust")
 SECONDS = 5.0
+ASKED = "asked"
+"""Folder of certificates about which words were fetched, PEM with what leads to a root."""
 MAX_CRL = 10 * 1024 * 1024
 MAX_OCSP = 64 * 1024
 _MOST = 20
 _ADDRESSES = 2
+_SOON = timedelta(hours=1)
 _PASSED_OVER_S = 60.0
+_LONGEST_S = 3600.0
 _Way: TypeAlias = Callable[[str, x509.Certificate, x509.Certificate, datetime], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """How many words came, and the hosts that gave none though they were named."""
+
+    got: int = 0
+    silent: tuple[str, ...] = ()
 
 
 @dataclass
 class Fetcher:
-    """Fetches into ``directory``; ``seconds`` for each address, three times that for one call."""
+    """Fetches into ``directory``; ``seconds`` for each address, three times that for one call; 0 asks nobody."""
 
     directory: TrustDirectory
     seconds: float = SECONDS
-    _asleep: dict[str, float] = field(default_factory=dict)
+    _asleep: dict[str, tuple[float, float]] = field(default_factory=dict)
+    _silent: set[str] = field(default_factory=set)
 
-    def fetch(self, certificates: Iterable[x509.Certificate]) -> int:
-        """Fetch words on those certificates, and the authorities above them, that have none now; how many came."""
+    def fetch(
+        self,
+        certificates: Iterable[x509.Certificate],
+        carried: Sequence[x509.Certificate] = (),
+        fresh: datetime | None = None,
+    ) -> Fetched:
+        """Fetch words on those certificates, and the authorities above them, that have none now.
+
+        ``carried``: intermediates that came along. ``fresh``: words made since then are wanted, however current
+        those at hand are; one that ends within an hour is renewed then too.
+        """
+        if self.seconds <= 0:
+            return Fetched()
         until, now, got = time.monotonic() + 3 * self.seconds, datetime.now(UTC), 0
         done: set[bytes] = set()
+        self._silent.clear()
         for leaf in list(certificates)[:_MOST]:
-            path = validate_chain(leaf, (), self.directory.anchors(), now, usage="any").path
+            path = validate_chain(leaf, carried, self.directory.anchors(), now, usage="any").path
             for certificate, issuer in pairwise(path):
                 name = certificate.fingerprint(hashes.SHA256())
-                if name in done or self._has_word(certificate, issuer, now):
+                if name in done or self._has_word(certificate, issuer, now, fresh):
                     continue
                 done.add(name)
                 if time.monotonic() < until and self._one(certificate, issuer, now):
                     got += 1
-        return got
+                    self._note(leaf, path[1:-1])
+        return Fetched(got, tuple(sorted(self._silent)))
 
-    def _has_word(self, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime) -> bool:
+    def _has_word(
+        self,
+        certificate: x509.Certificate,
+        issuer: x509.Certificate,
+        now: datetime,
+        fresh: datetime | None,
+    ) -> bool:
         known = self.directory.anchors()
+        crls, ocsps, at = known.crls, known.ocsps, now
+        if fresh is not None:
+            crls = tuple(one for one in crls if one.last_update_utc >= fresh)
+            ocsps = tuple(one for one in ocsps if one.produced_at_utc >= fresh)
+            at = now + _SOON
         said = (
-            status_of(certificate, issuer, known.crls, now),
-            ocsp_status(certificate, issuer, known.ocsps, now),
+            status_of(certificate, issuer, crls, at),
+            ocsp_status(certificate, issuer, ocsps, at),
         )
         return any(one is not Status.UNKNOWN for one in said)
+
+    def _note(self, leaf: x509.Certificate, between: Sequence[x509.Certificate]) -> None:
+        """That words on ``leaf`` were fetched, with the authorities that led to it."""
+        folder = self.directory.path / ASKED
+        folder.mkdir(exist_ok=True)
+        chain = b"".join(one.public_bytes(Encoding.PEM) for one in (leaf, *between))
+        write_durably(folder / f"{leaf.fingerprint(hashes.SHA256()).hex()}.pem", chain)
 
     def _one(self, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime) -> bool:
         return any(
@@ -82,16 +128,22 @@ class Fetcher:
     def _tried(
         self, way: _Way, address: str, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime
     ) -> bool:
-        if self._asleep.get(address, 0.0) > time.monotonic():
+        until, pause = self._asleep.get(address, (0.0, 0.0))
+        host = (urlsplit(address).hostname or address)[:100]
+        if until > time.monotonic():
+            self._silent.add(host)
             return False
         try:
             if way(address, certificate, issuer, now):
+                self._asleep.pop(address, None)
                 return True
         except (Refused, OSError, ValueError, TypeError, http.client.HTTPException) as problem:
             log.warning("no word on revocation from %s: %s", address[:200], type(problem).__name__)
         if len(self._asleep) > 1000:
             self._asleep.clear()
-        self._asleep[address] = time.monotonic() + _PASSED_OVER_S
+        pause = min(max(2 * pause, _PASSED_OVER_S), _LONGEST_S)
+        self._asleep[address] = (time.monotonic() + pause, pause)
+        self._silent.add(host)
         return False
 
     def _ocsp(

@@ -47,10 +47,12 @@ def ocsp_status(
     from its date. SHA-1 in the identifier is a look-up, in the signature it is no proof.
     """
     answer = Status.UNKNOWN
-    for response in list(responses)[:MAX_RESPONSES]:
+    asked = 0
+    for response in responses:
         try:
             ours = [one for one in response.responses if _speaks_of(one, cert, issuer)]
-            if not ours or not _signed(response, issuer):
+            asked += bool(ours)
+            if not ours or asked > MAX_RESPONSES or not _signed(response, issuer):
                 continue
         except (ValueError, TypeError, UnsupportedAlgorithm):
             continue

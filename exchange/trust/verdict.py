@@ -24,6 +24,9 @@ FAILED: Outcome = "TOTAL-FAILED"
 UNSIGNED: Outcome = "UNSIGNED"
 UNREADABLE: Outcome = "UNREADABLE"
 
+NO_WORD = "TRY_LATER"
+"""Sub-indication: nothing is known of a certificate's revocation."""
+
 _SEVERITY: dict[Outcome, int] = {PASSED: 0, INDETERMINATE: 1, FAILED: 2, UNSIGNED: 3, UNREADABLE: 4}
 
 

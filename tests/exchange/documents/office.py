@@ -52,11 +52,16 @@ class Office:
 
 @contextmanager
 def office(
-    province: Province, folder: Path, web_port: int = 443, token: TokenPlace | None = None
+    province: Province,
+    folder: Path,
+    web_port: int = 443,
+    token: TokenPlace | None = None,
+    status_url: str = "",
 ) -> Iterator[Office]:
     """Provision keys for everybody in ``province`` and run a signer in a thread.
 
     ``web_port``: where pages with passkeys are served, on localhost. ``token``: where the signer finds tokens.
+    ``status_url``: where certificates say that their status is served.
     """
     run = Path(tempfile.mkdtemp(prefix="cvs"))
     data = folder / "data"
@@ -69,7 +74,7 @@ def office(
         for one in province.people.values()
         if one.role == "leader"
     ]
-    places = Places(folder / "keys", folder / "signer.key", data / "trust")
+    places = Places(folder / "keys", folder / "signer.key", data / "trust", status_url=status_url)
     provision(
         places,
         province="Tỉnh Cà Mau",
@@ -96,6 +101,7 @@ def office(
             ORIGIN,
             rate_factor=100,
             token=token,
+            status_url=status_url,
             origins=settings.passkey_origins,
         )
     )

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,7 +17,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.ocsp import OCSPResponseStatus, load_der_ocsp_response
+from cryptography.x509.ocsp import OCSPRequestBuilder, OCSPResponseStatus, load_der_ocsp_response
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
 from exchange.trust import authority as ca
@@ -23,6 +25,7 @@ from exchange.trust import responder
 from exchange.trust.chain import validate_chain
 from exchange.trust.directory import TrustDirectory
 from exchange.trust.fetching import Fetcher
+from exchange.trust.refreshing import refresh
 from tests.exchange.sealing.province import Province
 
 Answer = Callable[[bytes], bytes]
@@ -171,10 +174,10 @@ def test_openssls_responder_is_asked_once(
     answers[0] = openssl
     assert _revocation(directory, certificate) == "not-checked"
     fetcher = Fetcher(directory)
-    assert fetcher.fetch([certificate]) == 1
+    assert fetcher.fetch([certificate]).got == 1
     assert _revocation(directory, certificate) == "good"
     answers[0] = lambda _: b""
-    assert Fetcher(directory).fetch([certificate]) == 0
+    assert Fetcher(directory).fetch([certificate]).got == 0
     assert len(came) == 1
     assert _revocation(TrustDirectory(directory.path), certificate) == "good"
 
@@ -188,9 +191,9 @@ def test_the_list_when_there_is_no_responder(
     revoked = [ca.Revoked(certificate.serial_number, datetime.now(UTC) - timedelta(hours=1))]
     answers[0] = lambda _: ca.make_crl(province.issuing, 3, revoked).public_bytes(Encoding.DER)
     fetcher = Fetcher(directory)
-    assert fetcher.fetch([certificate]) == 1
+    assert fetcher.fetch([certificate]).got == 1
     assert _revocation(directory, certificate) == "revoked"
-    assert fetcher.fetch([certificate]) == 0
+    assert fetcher.fetch([certificate]).got == 0
     assert len(came) == 1
 
 
@@ -211,15 +214,87 @@ def test_what_lies_is_too_long_or_silent_leaves_nothing(
         answers[0] = lambda _, lie=lie: lie  # type: ignore[misc]
         certificate = _certificate(province, ocsp=address, crl=address + "list")
         fetcher = Fetcher(directory)
-        assert fetcher.fetch([certificate]) == 0
+        assert fetcher.fetch([certificate]).got == 0
         seen = len(came)
-        assert fetcher.fetch([certificate]) == 0
+        assert fetcher.fetch([certificate]).got == 0
         assert len(came) == seen  # passed over for a while
     assert list((directory.path / "crls").glob("fetched-*")) == []
     assert not list((directory.path / "ocsp").glob("*"))
-    assert Fetcher(directory).fetch([_certificate(other, ocsp=address)]) == 0  # hangs on no root of ours
+    assert Fetcher(directory).fetch([_certificate(other, ocsp=address)]).got == 0  # hangs on no root of ours
     assert len(came) == 2 * len(lies)
     held = threading.Event()
     answers[0] = lambda _: str(held.wait(20)).encode()
-    assert Fetcher(directory, seconds=0.3).fetch([_certificate(province, crl=address)]) == 0
+    assert Fetcher(directory, seconds=0.3).fetch([_certificate(province, crl=address)]).got == 0
+    held.set()
+
+
+def test_a_list_is_renewed_before_it_ends_and_stays_when_nobody_answers(
+    province: Province, tmp_path: Path, served: tuple[str, list[Answer], list[bytes]]
+) -> None:
+    """The worker's round: younger than six hours is left alone, older is asked for again, the ended is forgotten."""
+    address, answers, came = served
+    directory, now = _directory(province, tmp_path), datetime.now(UTC)
+    certificate = _certificate(province, crl=address)
+
+    def made(number: int, at: datetime, *revoked: ca.Revoked) -> Answer:
+        return lambda _: ca.make_crl(province.issuing, number, revoked, at).public_bytes(Encoding.DER)
+
+    answers[0] = made(3, now - timedelta(hours=2))
+    fetcher = Fetcher(directory)
+    assert fetcher.fetch([certificate]).got == 1
+    assert refresh(fetcher) == 0
+    assert len(came) == 1
+    later = now + timedelta(hours=5)
+    answers[0] = made(4, now, ca.Revoked(certificate.serial_number, now - timedelta(minutes=5)))
+    assert refresh(fetcher, later) == 1
+    assert _revocation(directory, certificate) == "revoked"
+    answers[0] = lambda _: b""
+    assert refresh(fetcher, later + timedelta(hours=12)) == 0
+    assert _revocation(directory, certificate) == "revoked"
+    asked = directory.path / "asked"
+    assert len(list(asked.iterdir())) == 1
+    (asked / "junk.pem").write_text("x")
+    assert refresh(fetcher, certificate.not_valid_after_utc + timedelta(days=31)) == 0
+    assert list(asked.iterdir()) == []
+
+
+def test_a_hundred_stored_answers_hide_none(province: Province, tmp_path: Path) -> None:
+    directory = _directory(province, tmp_path)
+    (directory.path / "ocsp").mkdir()
+    crl = ca.make_crl(province.issuing, 3)
+    certificates = [_certificate(province) for _ in range(100)]
+    for number, one in enumerate(certificates):
+        asked = (
+            OCSPRequestBuilder().add_certificate(one, province.issuing.certificate, hashes.SHA256()).build()
+        )
+        told = responder.answer(asked.public_bytes(Encoding.DER), province.issuing, crl)
+        (directory.path / "ocsp" / f"{number:03}.der").write_bytes(told)
+    assert [_revocation(directory, one) for one in (certificates[0], certificates[99])] == ["good", "good"]
+
+
+def test_who_never_answers_is_left_alone_for_longer_and_is_named(province: Province, tmp_path: Path) -> None:
+    directory = _directory(province, tmp_path)
+    certificate = _certificate(province, crl="http://127.0.0.1:1/list")
+    fetcher = Fetcher(directory)
+    assert fetcher.fetch([certificate]).silent == ("127.0.0.1",)
+    started = time.monotonic()
+    assert fetcher.fetch([certificate]).silent == ("127.0.0.1",), "passed over, and still said"
+    assert time.monotonic() - started < 1
+    assert Fetcher(directory, seconds=0).fetch([certificate]).silent == (), "nobody is asked"
+
+
+def test_a_name_that_nobody_resolves_is_waited_for_no_longer_than_said(
+    province: Province, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = threading.Event()
+
+    def no_answer(*_: object, **__: object) -> None:
+        held.wait(30)
+        raise OSError
+
+    monkeypatch.setattr(socket, "getaddrinfo", no_answer)
+    fetcher = Fetcher(_directory(province, tmp_path), seconds=0.3)
+    started = time.monotonic()
+    assert fetcher.fetch([_certificate(province, ocsp="http://ocsp.example/")]).got == 0
+    assert time.monotonic() - started < 2
     held.set()

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
+"""A packet whose certificates have no word on revocation here: asked for on receipt, bounded, and said when nobody answers."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from exchange.documents.work import load
+from exchange.receiving import again
+from exchange.trust.status_places import key_id
+from tests.conftest import Province
+from tests.exchange.documents.office import Office, office
+from tests.exchange.receiving.carrying import RECEIVER, arrivals, issue, round_trip
+
+
+@dataclass
+class Elsewhere:
+    """The sender's authority: serves lists by path; answers nothing while ``silent``."""
+
+    port: int = 0
+    lists: dict[str, bytes] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    silent: bool = False
+
+
+@contextmanager
+def authority() -> Iterator[Elsewhere]:
+    told, stop = Elsewhere(), threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            told.asked.append(self.path)
+            if told.silent:
+                stop.wait(30)
+            data = told.lists.get(self.path, b"")
+            self.send_response(200 if data else 404)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_POST = do_GET
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    told.port = server.server_port
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield told
+    stop.set()
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[Elsewhere]:
+    with authority() as made:
+        yield made
+
+
+@pytest.fixture
+def abroad(small_province: Province, tmp_path: Path, elsewhere: Elsewhere) -> Iterator[Office]:
+    """An office whose certificates name an authority that serves lists and no OCSP."""
+    with office(small_province, tmp_path, status_url=f"http://127.0.0.1:{elsewhere.port}") as made:
+        yield made
+
+
+def away(made: Office, elsewhere: Elsewhere) -> None:
+    """The lists lie at the authority only."""
+    trust = made.exchange.trust
+    (root,), issuing = trust.own_roots(), trust.issuing_certificate()
+    assert issuing is not None
+    for name, one in (("root", root), ("issuing", issuing)):
+        file = trust.path / "crls" / f"{name}.crl"
+        elsewhere.lists[f"/crl/{key_id(one)}.crl"] = file.read_bytes()
+        file.unlink()
+
+
+def test_words_are_fetched_before_judging_and_serve_the_next_packet_offline(
+    abroad: Office, elsewhere: Elsewhere
+) -> None:
+    issue(abroad)
+    away(abroad, elsewhere)
+    round_trip(abroad)
+    (came,) = arrivals(abroad)
+    assert came.state == "arrived", came.fields.reason
+    assert {one for one in elsewhere.asked if one.startswith("/crl/")} == set(elsewhere.lists)
+    asked = len(elsewhere.asked)
+    elsewhere.lists.clear()
+    issue(abroad)
+    round_trip(abroad)
+    assert [one.state for one in arrivals(abroad)] == ["arrived", "arrived"]
+    assert len(elsewhere.asked) == asked, "what is here is not asked for again"
+
+
+def test_who_does_not_answer_stops_nothing_and_is_named(abroad: Office, elsewhere: Elsewhere) -> None:
+    issue(abroad)
+    away(abroad, elsewhere)
+    elsewhere.silent = True
+    abroad.exchange.fetcher.seconds = 0.5
+    started = time.monotonic()
+    round_trip(abroad)
+    assert time.monotonic() - started < 8
+    (held,) = arrivals(abroad)
+    assert held.state == "held"
+    assert "Máy chủ tra cứu thu hồi không trả lời: 127.0.0.1" in held.fields.reason
+    assert "No answer on revocation from 127.0.0.1" in held.fields.reason_en
+    elsewhere.silent = False
+    abroad.exchange.fetcher._asleep.clear()
+    opened = again.look_again(abroad.exchange, held.ref, abroad.province.people[RECEIVER])
+    assert load(abroad.exchange, opened).state == "arrived"
+
+
+def test_what_was_revoked_since_is_not_taken(abroad: Office, elsewhere: Elsewhere) -> None:
+    trust = abroad.exchange.trust
+    issue(abroad)
+    seal = trust.signing_certificate_of_agency("H12.01")
+    assert seal is not None
+    abroad.exchange.signer.revoke(seal.serial_number, "keyCompromise", "t")
+    away(abroad, elsewhere)
+    round_trip(abroad)
+    (came,) = arrivals(abroad)
+    assert came.state in ("held", "refused")
+    assert "REVOKED" in came.fields.reason
