@@ -22,7 +22,8 @@ from mailserver.accounts.model import AccountRef
 from mailserver.accounts.schema import device_certificate as table
 
 KIND = "cert"
-_LARGEST = 16 * 1024
+LARGEST = 16 * 1024
+"""Bytes of a file that holds a certificate."""
 
 
 class OpensNothing(Refused):
@@ -46,7 +47,7 @@ def fit(data: bytes) -> bytes:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            if len(data) > _LARGEST:
+            if len(data) > LARGEST:
                 raise ValueError("too large")
             pem = b"-----BEGIN CERTIFICATE-----" in data
             found = x509.load_pem_x509_certificate(data) if pem else x509.load_der_x509_certificate(data)

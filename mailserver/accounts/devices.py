@@ -28,6 +28,7 @@ class Device:
     """An app password or a certificate: ``number`` within the account, ``label`` as the person named it, when it was made.
 
     ``used_us`` and ``source``: when it was last used and from which network address; 0 and "" before that.
+    ``certified``: it signs in by its certificate.
     """
 
     number: int
@@ -35,6 +36,7 @@ class Device:
     created_us: int
     used_us: int = 0
     source: str = ""
+    certified: bool = False
 
 
 class NoSuchDevice(Refused):
@@ -104,7 +106,12 @@ def listed(conn: sa.Connection, seal: Seal, owner: AccountRef) -> list[Device]:
     )
     rows = conn.execute(
         sa.select(
-            table.c.credential, table.c.sealed_label, table.c.created_us, use.c.used_us, use.c.sealed_source
+            table.c.credential,
+            table.c.kind,
+            table.c.sealed_label,
+            table.c.created_us,
+            use.c.used_us,
+            use.c.sealed_source,
         )
         .join(use, same, isouter=True)
         .where(
@@ -121,6 +128,7 @@ def listed(conn: sa.Connection, seal: Seal, owner: AccountRef) -> list[Device]:
             row.created_us,
             row.used_us or 0,
             seal.open_text(row.sealed_source, b"device use") if row.sealed_source else "",
+            row.kind == certificates.KIND,
         )
         for row in rows
     ]

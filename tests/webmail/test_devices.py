@@ -4,13 +4,17 @@
 from __future__ import annotations
 
 import html
+import io
 import plistlib
 import re
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
+from werkzeug.test import TestResponse
 
 from config.refusal import Refused
+from tests.mailserver.imap.test_external import own_made
 from tests.webmail.conftest import CIVIL, HTTPS, OTHER, Site
 from webmail.pages.setup import code
 from webmail.pages.setup.servers import Servers
@@ -145,3 +149,37 @@ def test_outlook_finds_its_settings(site: Site) -> None:
         assert answer.status_code == status, body[:50]
     where = client.get("/autodiscover/autodiscover.json?Protocol=AutodiscoverV1", base_url=HTTPS)
     assert where.json == {"Protocol": "AutodiscoverV1", "Url": f"{HTTPS}/autodiscover/autodiscover.xml"}
+
+
+def test_a_certificate_is_added_by_its_file_and_opens_the_account(site: Site, tmp_path: Path) -> None:
+    """A key's file, another program's certificate or nothing at all is refused with words beside the field."""
+    browser = site.signed_in(CIVIL)
+    pair = own_made(tmp_path / "a")
+
+    def send(label: str, content: bytes) -> TestResponse:
+        fields = {"cert-label": label, "certificate": (io.BytesIO(content), "x.pem")}
+        return browser.post(
+            "/me/devices/certificate", fields, page="/me/devices", content_type="multipart/form-data"
+        )
+
+    for label, content, said in [
+        ("Máy cơ quan", (pair.folder / "key.pem").read_bytes(), "không phải chứng thư X.509"),
+        ("Máy cơ quan", b"", "không phải chứng thư X.509"),
+        ("", (pair.folder / "cert.pem").read_bytes(), "Đặt tên cho thiết bị"),
+    ]:
+        refused = send(label, content)
+        assert refused.status_code == 400
+        assert said in refused.text
+        assert "<details open>" in refused.text
+    assert send("Máy cơ quan", (pair.folder / "cert.pem").read_bytes()).status_code == 302
+    listed = browser.get("/me/devices").text
+    assert "bằng chứng thư số" in listed
+    accounts = site.province.accounts
+    assert accounts.authenticate_certificate("imap", pair.der, "", "192.0.2.1", ()).address == CIVIL
+    assert "đã gắn với một thiết bị" in html.unescape(
+        send("Máy thứ hai", (pair.folder / "cert.pem").read_bytes()).text
+    )
+    (number,) = re.findall(r"/me/devices/(\d+)/revoke", listed.partition("Máy cơ quan")[2])
+    browser.post(f"/me/devices/{number}/revoke", {}, page="/me/devices")
+    with pytest.raises(Refused, match="bad-credentials"):
+        accounts.authenticate_certificate("imap", pair.der, "", "192.0.2.1", ())

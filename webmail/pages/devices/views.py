@@ -7,7 +7,7 @@ from flask import Blueprint, Response, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from config.refusal import Refused
-from mailserver.accounts import devices
+from mailserver.accounts import certificates, devices
 from webmail import frame, toast
 from webmail.errors import status_of
 from webmail.frame import page
@@ -47,6 +47,24 @@ def add() -> AnyResponse:
     )
 
 
+@blueprint.post("/me/devices/certificate")
+def certify() -> AnyResponse:
+    """A new device that signs in by the certificate in the file: no password, nothing to show."""
+    parts, who = frame.parts(), frame.account()
+    label, given = request.form.get("cert-label", ""), request.files.get("certificate")
+    content = given.stream.read(certificates.LARGEST + 1) if given else b""
+    try:
+        parts.database.write(
+            lambda conn: devices.add_certificate(conn, parts.seal, who, label, content, who.address)
+        )
+    except Refused as refusal:
+        if status_of(refusal) != 400:
+            raise
+        return _list(certify=label, certify_error=refusal.text(current()), status=400)
+    toast.leave("devices.certified")
+    return redirect(url_for("devices.show"))
+
+
 @blueprint.post("/me/devices/profile")
 def profile() -> Response:
     """The Apple profile of a device that was just added; the form brings its password back."""
@@ -67,7 +85,9 @@ def revoke(number: int) -> AnyResponse:
     return redirect(url_for("devices.show"))
 
 
-def _list(label: str = "", error: str = "", status: int = 200) -> Response:
+def _list(
+    label: str = "", error: str = "", status: int = 200, *, certify: str = "", certify_error: str = ""
+) -> Response:
     parts = frame.parts()
     with parts.database.reading() as conn:
         found = devices.listed(conn, parts.seal, frame.account().ref)
@@ -79,5 +99,6 @@ def _list(label: str = "", error: str = "", status: int = 200) -> Response:
         servers=servers.of(parts.settings),
         label=label,
         error=error,
-        most=devices.MOST,
+        certify=certify,
+        certify_error=certify_error,
     )
