@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from flask import Response, g, request
 
 from config.refusal import Refused
+from mailserver.accounts import page_sessions
 from webmail import frame
 
 SESSION_COOKIE = "__Host-congvan"
@@ -34,7 +35,7 @@ def recognise() -> None:
     """Find out who asks: fills ``g.account`` (None when nobody is signed in)."""
     token = request.cookies.get(SESSION_COOKIE)
     g.session_token = token
-    g.account = frame.parts().accounts.session(token) if token else None
+    g.account = page_sessions.holder(frame.parts().accounts, token) if token else None
 
 
 def form_token() -> str:

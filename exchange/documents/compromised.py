@@ -18,6 +18,7 @@ from exchange.documents.model import Document
 from exchange.documents.schema import document as document_table
 from exchange.documents.void import void
 from exchange.exchange import Exchange
+from mailserver.accounts import page_sessions
 
 _NUMBERED = ("numbered", "sealing", "sealed")
 _VI = "Khóa ký bị lộ trước khi phát hành."
@@ -50,7 +51,7 @@ def stop(exchange: Exchange, agency: str, person: str, by: str) -> dict[str, Any
             told["begun"].append(document.id)
     who = exchange.accounts.by_address(person) if person else None
     if who is not None:
-        told["sessions"] = exchange.accounts.close_sessions(who)
+        told["sessions"] = page_sessions.end_all(exchange.accounts, who)
     return told
 
 

@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""The people and agencies of the installation: look-up, signing in, web sessions.
+"""The people and agencies of the installation: look-up and signing in.
 
 `Accounts.authenticate` is the only place that decides whether a password opens an account.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -358,56 +356,6 @@ class Accounts:
             conn.execute(sa.insert(schema.throttle).values(who=mark, secret=mark, at_us=now_us()))
             detail = {"address": name, "protocol": protocol, "source": client}
             record(conn, self.seal, "account.sign-in-failed", name, detail)
-
-    # --- web sessions
-
-    def open_session(self, account: Account, hours: int) -> str:
-        """A new web session; the token goes into the cookie, only its digest is kept."""
-        token = secrets.token_urlsafe(32)
-        now = now_us()
-
-        def job(conn: sa.Connection) -> None:
-            conn.execute(sa.delete(schema.web_session).where(schema.web_session.c.until_us < now))
-            conn.execute(
-                sa.insert(schema.web_session).values(
-                    token_digest=_token_digest(token),
-                    agency=account.ref.agency,
-                    account=account.ref.account,
-                    created_us=now,
-                    until_us=now + hours * 3_600_000_000,
-                )
-            )
-            record(conn, self.seal, "account.sign-in", account.address, {"protocol": "web"})
-
-        self.database.write(job)
-        return token
-
-    def session(self, token: str) -> Account | None:
-        """The account of an open session, None when it ended or the account is locked."""
-        table = schema.web_session
-        with self.database.reading() as conn:
-            row = conn.execute(sa.select(table).where(table.c.token_digest == _token_digest(token))).first()
-        if row is None or row.until_us < now_us():
-            return None
-        found = self.by_ref(AccountRef(row.agency, row.account))
-        return found if found is not None and found.state == "active" else None
-
-    def close_session(self, token: str) -> None:
-        """End a session."""
-        table = schema.web_session
-        self.database.write(
-            lambda conn: conn.execute(sa.delete(table).where(table.c.token_digest == _token_digest(token)))
-        )
-
-    def close_sessions(self, account: Account) -> int:
-        """End all sessions of an account; returns how many there were."""
-        table = schema.web_session
-        mine = (table.c.agency == account.ref.agency, table.c.account == account.ref.account)
-        return self.database.write(lambda conn: conn.execute(sa.delete(table).where(*mine)).rowcount)
-
-
-def _token_digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()
 
 
 def _account_aad(ref: AccountRef) -> bytes:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, TypeAlias
 
-from mailserver.accounts import Account
+from mailserver.accounts import Account, page_sessions
 from mailserver.store import SEEN, Ref
 from webmail import shown
 from webmail.catalogue import Language, say
@@ -61,7 +61,9 @@ class Events:
         """Answer one request; returns when the page goes away or the session ends."""
         cookies = _cookies(scope)
         token = cookies.get(SESSION_COOKIE, "")
-        account = await asyncio.to_thread(self._parts.accounts.session, token) if token else None
+        account = (
+            await asyncio.to_thread(page_sessions.holder, self._parts.accounts, token) if token else None
+        )
         if account is None or scope["method"] != "GET":
             await _answer(send, 401 if account is None else 405)
             return
@@ -102,7 +104,7 @@ class Events:
                     await changed.wait()
             if time.monotonic() - looked > _LOOK_AGAIN_S:
                 looked = time.monotonic()
-                if await asyncio.to_thread(self._parts.accounts.session, token) is None:
+                if await asyncio.to_thread(page_sessions.holder, self._parts.accounts, token) is None:
                     break
             if changed.is_set() and not (line.gone or self._hub.closed):
                 await asyncio.sleep(_GATHER_S)  # letters that come together are told together

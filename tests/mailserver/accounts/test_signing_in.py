@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from config.refusal import Refused
-from mailserver.accounts import passwords
+from mailserver.accounts import page_sessions, passwords
 from mailserver.accounts.accounts import BadCredentials
 from mailserver.accounts.changes import NewAccount, add_account, add_credential, set_state
 from mailserver.accounts.model import canonical
@@ -75,24 +75,24 @@ def test_unknown_accounts_and_garbage_are_refused_alike(province: Province) -> N
 
 def test_a_locked_account_does_not_open(province: Province) -> None:
     who = province.people[clerk(province)]
-    token = province.accounts.open_session(who, 1)
-    assert province.accounts.session(token) == who
+    token = page_sessions.begin(province.accounts, who, 1)
+    assert page_sessions.holder(province.accounts, token) == who
     province.database.write(lambda conn: set_state(conn, province.seal, who, "locked", "test"))
     province.accounts.forget()
     with pytest.raises(Refused) as refused:
         province.accounts.authenticate("imap", who.address, PASSWORD, CLIENT)
     assert refused.value.code == "account-locked"
-    assert province.accounts.session(token) is None
+    assert page_sessions.holder(province.accounts, token) is None
 
 
 def test_sessions_end(province: Province) -> None:
     """S26: a session is a random word that is looked up; a made-up one opens nothing."""
     who = province.people[clerk(province)]
-    token = province.accounts.open_session(who, 1)
-    province.accounts.close_session(token)
-    assert province.accounts.session(token) is None
-    assert province.accounts.session("made up") is None
-    assert province.accounts.session(province.accounts.open_session(who, 0)) is None
+    token = page_sessions.begin(province.accounts, who, 1)
+    page_sessions.end(province.accounts, token)
+    assert page_sessions.holder(province.accounts, token) is None
+    assert page_sessions.holder(province.accounts, "made up") is None
+    assert page_sessions.holder(province.accounts, page_sessions.begin(province.accounts, who, 0)) is None
 
 
 def test_an_address_is_given_once(province: Province) -> None:

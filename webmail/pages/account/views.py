@@ -9,7 +9,7 @@ from flask import Blueprint, g, jsonify, make_response, redirect, request, url_f
 from werkzeug.wrappers import Response as AnyResponse
 
 from config.refusal import Refused, Unavailable
-from mailserver.accounts import Account
+from mailserver.accounts import Account, page_sessions
 from mailserver.accounts import passkeys as kept_passkeys
 from webmail import frame, navigation, sessions, toast
 from webmail.errors import status_of
@@ -65,16 +65,16 @@ def enter() -> AnyResponse:
             answer.headers["Retry-After"] = str(seconds)
         return answer
     if g.account is not None:
-        accounts.close_session(g.session_token)
+        page_sessions.end(accounts, g.session_token)
     answer = make_response(redirect(typed.onward))
-    sessions.begin(answer, accounts.open_session(who, frame.parts().settings.web.session_hours))
+    sessions.begin(answer, page_sessions.begin(accounts, who, frame.parts().settings.web.session_hours))
     return answer
 
 
 @blueprint.post("/sign-out")
 def sign_out() -> AnyResponse:
     """End the session here and in the database."""
-    frame.parts().accounts.close_session(g.session_token)
+    page_sessions.end(frame.parts().accounts, g.session_token)
     answer = make_response(redirect(url_for("account.sign_in")))
     sessions.end(answer)
     return answer
@@ -101,7 +101,7 @@ def enter_by_passkey() -> AnyResponse:
         words = t("account.passkey-wrong") if refusal.code == "bad-credentials" else refusal.text(current())
         return make_response(jsonify({"text": words}), status_of(refusal))
     answer = make_response(jsonify({"next": forms.onward_to(str(told.get("next", "")))}))
-    sessions.begin(answer, accounts.open_session(who, frame.parts().settings.web.session_hours))
+    sessions.begin(answer, page_sessions.begin(accounts, who, frame.parts().settings.web.session_hours))
     return answer
 
 
