@@ -77,7 +77,7 @@ def open_seal(settings: Settings) -> Seal:
 
 
 def open_storage(settings: Settings) -> BlobStorage:
-    """Where message bytes lie by the settings."""
+    """Where message bytes lie by the settings; files that are left from before a bucket was set are on their way there."""
     own = settings.store
     if not own.s3_bucket:
         return Segments(settings.data_dir / "segments")
@@ -85,7 +85,12 @@ def open_storage(settings: Settings) -> BlobStorage:
 
     credentials = settings.at(own.s3_credentials)
     bucket = Bucket(own.s3_bucket, own.s3_prefix, own.s3_endpoint, own.s3_region, credentials)
-    return Objects(open_bucket(bucket), own.cache_mb << 20)
+    objects, files = Objects(open_bucket(bucket), own.cache_mb << 20), settings.data_dir / "segments"
+    if next(files.glob("*.segment"), None) is None:
+        return objects
+    from mailserver.store.relocating import Relocating
+
+    return Relocating(Segments(files), objects)
 
 
 def open_rulebook(settings: Settings | None) -> Rulebook:

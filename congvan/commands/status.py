@@ -50,6 +50,7 @@ def status(args: argparse.Namespace) -> int:
     counted |= {
         "stored_bytes": sum(one.size for one in stored),
         "waste_bytes": sum(one.waste for one in stored),
+        "to_move_bytes": sum(one.live for one in stored if one.foreign),
     }
     running = supervisor is not None and all(roles.values())
     answer = {"running": running, "supervisor": supervisor, "roles": roles, **counted}

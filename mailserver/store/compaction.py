@@ -39,12 +39,16 @@ _MOVED_AT_ONCE = 200
 
 @dataclass(slots=True)
 class Use:
-    """One segment: bytes it has, bytes that blobs name, and how many blobs. Waste is the difference."""
+    """One segment: bytes it has, bytes that blobs name, and how many blobs. Waste is the difference.
+
+    ``foreign``: its blobs are to go elsewhere.
+    """
 
     size: int
     live: int = 0
     blobs: int = 0
     end: int = 0
+    foreign: bool = False
 
     @property
     def waste(self) -> int:
@@ -63,7 +67,9 @@ class Report:
 
 def usage(conn: sa.Connection, storage: BlobStorage) -> dict[int, Use]:
     """Every segment with what of it lives."""
-    found = {number: Use(size) for number, size in storage.sizes().items()}
+    found = {
+        number: Use(size, foreign=storage.is_foreign(number)) for number, size in storage.sizes().items()
+    }
     table = schema.blob
     query = sa.select(
         table.c.segment,
@@ -78,7 +84,7 @@ def usage(conn: sa.Connection, storage: BlobStorage) -> dict[int, Use]:
 
 
 class Compaction:
-    """Rounds over all segments. ``keep`` is called between steps and says whether to go on (the lease)."""
+    """Rounds over all segments; ``percent`` of waste is too much, 0: none is. ``keep`` is called between steps and says whether to go on (the lease)."""
 
     def __init__(self, database: Database, storage: BlobStorage, percent: int) -> None:
         self._database = database
@@ -127,14 +133,15 @@ class Compaction:
         return removed
 
     def _chosen(self, used: dict[int, Use]) -> list[int]:
-        """Closed segments with enough waste, the worst first; and small ones when there are several."""
+        """Closed segments in a foreign place, those with enough waste, the worst first; small ones when there are several."""
         closed = {n: use for n, use in used.items() if n in self._closed and use.blobs}
         wasted = [
             n
             for n, use in closed.items()
-            if use.end and (use.end - use.live) * 100 >= self._percent * use.end
+            if self._storage.is_foreign(n)
+            or (self._percent and (use.end - use.live) * 100 >= self._percent * use.end)
         ]
-        small = [n for n, use in closed.items() if self._storage.wants_merge(n, use.size)]
+        small = [n for n, use in closed.items() if self._percent and self._storage.wants_merge(n, use.size)]
         chosen = sorted(wasted, key=lambda n: -used[n].waste)
         return chosen + ([n for n in small if n not in chosen] if len(small) > 8 else [])
 

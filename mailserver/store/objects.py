@@ -159,6 +159,10 @@ class Objects:
         """Always: objects never change."""
         return True
 
+    def is_foreign(self, segment: int) -> bool:
+        """No object is."""
+        return False
+
     def wants_merge(self, segment: int, size: int) -> bool:
         """Small objects of an hour ago."""
         return size < _SMALL and segment >> _RANDOM_BITS < now_us() - _SETTLED_S * 1_000_000

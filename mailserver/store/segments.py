@@ -146,6 +146,10 @@ class Segments:
             os.close(handle)
         return True
 
+    def is_foreign(self, segment: int) -> bool:
+        """No file is."""
+        return False
+
     def wants_merge(self, segment: int, size: int) -> bool:
         """Files may stay small."""
         return False

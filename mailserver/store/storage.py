@@ -39,6 +39,9 @@ class BlobStorage(Protocol):
     def is_closed(self, segment: int) -> bool:
         """Whether nobody appends to the segment, now or ever again."""
 
+    def is_foreign(self, segment: int) -> bool:
+        """Whether a segment lies where nothing is appended any more, and its blobs are to go elsewhere."""
+
     def wants_merge(self, segment: int, size: int) -> bool:
         """Whether a closed segment is better written into a larger one, though it has no waste."""
 

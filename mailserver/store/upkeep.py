@@ -25,7 +25,6 @@ class Upkeep:
         self._store = store
         self._vault_days = vault_days
         self._compaction = Compaction(store.database, store.segments, compact_percent)
-        self._compacts = compact_percent > 0
         self._compacted = -_COMPACT_EVERY_S
 
     async def run(self) -> None:
@@ -45,7 +44,7 @@ class Upkeep:
             pass
         while database.write(vault.tidy) and self._keep():
             pass
-        if self._compacts and time.monotonic() - self._compacted >= _COMPACT_EVERY_S:
+        if time.monotonic() - self._compacted >= _COMPACT_EVERY_S:
             self._compacted = time.monotonic()
             report = self._compaction.round(self._keep)
             if report.rewritten:

@@ -17,13 +17,18 @@ import sqlalchemy as sa
 from config.refusal import Refused
 from config.seal import create_keyring
 from config.settings import Backup, DatabaseSettings, Settings, example, read
+from config.settings import Store as StoreSettings
 from congvan import migrate
 from congvan.backup.restoring import restore
 from congvan.backup.taking import manifests, take
 from congvan.installation import Installation
 from mailserver.accounts.changes import NewAccount, NewAgency, add_account, add_agency
 from mailserver.store import DELETED, SEEN, Ref, mailboxes, outbound, schema, vault
+from mailserver.store.compaction import Compaction
+from mailserver.store.objects import Bucket, Objects
+from mailserver.store.relocating import Relocating
 from mailserver.store.verify import verify_data
+from tests.mailserver.store.bucket import serving
 
 WORD = b"DAUHIEUSAOLUU"
 
@@ -31,7 +36,7 @@ WORD = b"DAUHIEUSAOLUU"
 class House:
     """One installation made as the program makes it, with one mailbox."""
 
-    def __init__(self, folder: Path, url: str) -> None:
+    def __init__(self, folder: Path, url: str, bucket: Bucket | None = None) -> None:
         identity = pyrage.x25519.Identity.generate()
         self.key = folder / "offline.key"
         folder.mkdir()
@@ -49,6 +54,8 @@ class House:
         (settings.data_dir / "documents" / "1" / "file").write_bytes(b"sealed document")
         (settings.data_dir / "ledger").mkdir()
         (settings.data_dir / "ledger" / "checkpoint").write_bytes(b"checkpoint")
+        if bucket is not None:
+            settings = replace(settings, store=in_bucket(bucket))
         settings.file.write_text(example(settings))
         migrate.upgrade(settings.database_url)
         self.parts = Installation(read(settings.file))
@@ -74,6 +81,16 @@ class House:
             await self.parts.store.expunge(self.inbox, uids)
 
         asyncio.run(walk())
+
+
+def in_bucket(bucket: Bucket) -> StoreSettings:
+    """The settings of a store in ``bucket``."""
+    return StoreSettings(
+        s3_bucket=bucket.name,
+        s3_prefix=bucket.prefix,
+        s3_endpoint=bucket.endpoint,
+        s3_credentials=str(bucket.credentials),
+    )
 
 
 class Client:
@@ -170,6 +187,44 @@ def test_what_comes_back_is_whole_and_clients_keep_their_caches(house: House, tm
         assert one.uid == 2
     finally:
         parts.close()
+
+
+def test_a_store_in_a_bucket_comes_back_as_files_and_goes_up_again(tmp_path: Path) -> None:
+    """The bucket is lost with the machine; what was restored moves into another one. Clients keep their caches."""
+    dest = tmp_path / "dest"
+    with serving(tmp_path) as bucket:
+        house = House(tmp_path / "house", "", bucket)
+        ref = house.inbox
+        house.letters(*(f"thư {n}" for n in range(12)))
+        house.expunge([2])
+        take(house.parts, dest)
+        house.letters("sau")
+        assert 0 < take(house.parts, dest).copied_bytes < 1000
+        client = Client()
+        client.synchronise(house.parts, ref)
+        bodies = dict(client.bodies)
+        assert not (house.parts.settings.data_dir / "segments").exists()
+        assert len(house.parts.segments.sizes()) > 1
+        house.parts.close()
+    done = restore(dest, tmp_path / "again", house.key)
+    assert not done.settings.store.s3_bucket
+    (tmp_path / "other").mkdir()
+    with serving(tmp_path / "other") as bucket:
+        settings = replace(done.settings, store=in_bucket(bucket))
+        for moved in (False, True):
+            parts = Installation(settings)
+            work = Compaction(parts.database, parts.segments, 50)
+            if not moved:
+                assert isinstance(parts.segments, Relocating)
+                work.round(lambda: True)
+                work.round(lambda: True)
+                assert work.remove(grace_s=0) > 1
+            else:
+                assert isinstance(parts.segments, Objects)
+            assert verify_data(parts.database, parts.segments, parts.seal).problems == []
+            client.synchronise(parts, ref)
+            assert client.bodies == bodies
+            parts.close()
 
 
 def test_a_second_generation_copies_only_what_is_new(house: House, tmp_path: Path) -> None:
