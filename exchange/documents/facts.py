@@ -212,7 +212,7 @@ def of_arrival(receiving: Receiving, moment: Moment = "receive") -> DocumentFact
         attachments=attachment_facts(document) if document else (),
         text=receiving.text[: told.TEXT_LIMIT],
         own_codes=own,
-        joint_codes=_joint(receiving.verdicts or (), packet.sender.organ_id),
+        joint_codes=joint_codes_in(receiving.verdicts or (), packet.sender.organ_id),
         already_registered=receiving.already,
         same_number_registered=receiving.same_number,
         refusal_reason=receiving.reason or None,
@@ -249,7 +249,7 @@ def facts_of_edxml(data: bytes, moment: Moment) -> DocumentFacts:
     return found
 
 
-def _joint(verdicts: Sequence[Verdict], own: str) -> tuple[str, ...]:
+def joint_codes_in(verdicts: Sequence[Verdict], own: str) -> tuple[str, ...]:
     """The other agencies whose seals stand beside the sender's on one file: they issue it jointly.
 
     Whether a person of each signed too is part of the verdict (`exchange.trust.pdf_judge`).

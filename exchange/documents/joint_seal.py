@@ -15,15 +15,17 @@ from config.clock import now_us
 from config.refusal import Refused, Unavailable
 from exchange.documents import facts, files, judged, marks, records, turns
 from exchange.documents.issue import NOT_STAMPED, TEMPLATE, approval_for, record_proofs, row_of
+from exchange.documents.joint_rows import joint_columns
 from exchange.documents.model import Approval, Document, DocumentRef
 from exchange.documents.states import MOVES, wrong_state
 from exchange.documents.turns import Turn
 from exchange.documents.work import Work, content, load
 from exchange.exchange import Exchange
+from exchange.registers import joint
 from exchange.signing.pdf.sign import seal_as_agency
 from exchange.signing.phone.approval import Approval as PasskeyApproval
 from exchange.trust.verdict import INDETERMINATE
-from mailserver.accounts import Account
+from mailserver.accounts import Account, Agency
 from policy.ledger.leaf import JSON
 from policy.rights import relation, require
 
@@ -65,6 +67,7 @@ def seal_jointly(
     agency = exchange.agency(turn.code)
     before, data = content(exchange, work, "sealing")
     row = row_of(document)
+    _enter(exchange, document, agency, clerk)
     recorded = []
     if exchange.approval_of_seal(agency.code) != "passkey":
         recorded = [Approval(0, "seal", clerk.address, before.sha256, "file", now_us())]
@@ -112,6 +115,23 @@ def seal_jointly(
         return last
 
     return exchange.database.write(job)
+
+
+def _enter(exchange: Exchange, document: Document, agency: Agency, clerk: Account) -> None:
+    """The document in the register of the agency that is about to seal; once, however often this is begun."""
+    columns = joint_columns(exchange, document)
+    exchange.database.write(
+        lambda conn: joint.enter(
+            conn,
+            exchange.seal,
+            agency.number,
+            document.ref.agency,
+            document.ref.document,
+            document.fields.number,
+            columns,
+            clerk.address,
+        )
+    )
 
 
 def _judge(exchange: Exchange, sealed: bytes) -> None:

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from config.clock import now_us, to_local, today_local
 from exchange.documents import annexes, facts, judged, kinds, records
+from exchange.documents.issuers import joint_note
 from exchange.documents.model import Document, Fields
 from exchange.documents.states import MOVES, move_from
 from exchange.documents.work import Work, content, load
@@ -101,6 +102,7 @@ def columns_of(exchange: Exchange, document: Document, dated: date) -> dict[str,
             "recipients": "; ".join(names),
             "file_copy": f"Lưu: VT{f', {fields.unit}' if fields.unit else ''}",
             "copies": "Bản điện tử",
+            "note": joint_note(exchange, fields),
         },
     )
 

@@ -11,6 +11,7 @@ from cryptography import x509
 from config.clock import now_us
 from config.refusal import Refused
 from exchange.documents import kinds, openpgp
+from exchange.documents.issuers import content_of
 from exchange.documents.model import Document
 from exchange.edxml.attachments import pack
 from exchange.edxml.checks import check
@@ -86,7 +87,7 @@ def document_packet(
         type_code=ADMINISTRATIVE,
         type_name=fields.kind,
         subject=fields.subject,
-        content=fields.subject,
+        content=content_of(exchange, fields),
         competence=fields.competence,
         position=fields.signer_title,
         full_name=fields.signer_name,

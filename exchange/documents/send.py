@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from config.clock import now_us, to_local
 from config.database import after_commit
 from config.refusal import Refused
-from exchange.documents import annexes, carrying, facts, files, judged, kinds, records
+from exchange.documents import annexes, carrying, facts, files, joint_rows, judged, kinds, records
 from exchange.documents import number as numbering
 from exchange.documents.issue import row_of
 from exchange.documents.model import Document
@@ -106,6 +106,7 @@ def _record(
         packet_digest=bytes.fromhex(digest),
     )
     rows.set_state(conn, seal, row, "issued", Entry(columns, clerk.address))
+    joint_rows.follow(conn, exchange, document, "issued", clerk.address, sent_on=columns["sent_on"])
     sent: dict[str, JSON] = {**sent_event(document, digest).detail()}
     for one in packed.parcels[1:]:
         sent[f"packet_{one.receivers[0].code}"] = one.built.digest

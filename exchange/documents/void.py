@@ -9,8 +9,8 @@ import dataclasses
 import sqlalchemy as sa
 
 from config.refusal import Refused
+from exchange.documents import joint_rows, records
 from exchange.documents import number as numbering
-from exchange.documents import records
 from exchange.documents.model import DocumentRef
 from exchange.documents.states import MOVES, move_from
 from exchange.documents.work import load
@@ -36,6 +36,7 @@ def void(exchange: Exchange, ref: DocumentRef, clerk: Account, reason: str, reas
 
     def job(conn: sa.Connection) -> None:
         rows.set_state(conn, exchange.seal, key, "void", Entry(columns, clerk.address, reason[:1000]))
+        joint_rows.follow(conn, exchange, document, "void", clerk.address, reason=reason[:1000])
         records.advance(conn, exchange.seal, ref, name, fields)
         detail: dict[str, JSON] = {
             "number": document.fields.number,

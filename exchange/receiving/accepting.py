@@ -14,6 +14,7 @@ from config.clock import now_us, to_local
 from config.database import after_commit
 from config.refusal import Refused
 from exchange.documents import facts, files, records, schema
+from exchange.documents.issuers import issuers
 from exchange.documents.judged import verdict_of
 from exchange.documents.model import Document, DocumentRef
 from exchange.documents.states import MOVES, move_from
@@ -54,7 +55,7 @@ def accept(exchange: Exchange, ref: DocumentRef, clerk: Account, note: str = "")
 
     def job(conn: sa.Connection) -> str:
         today = to_local(now_us()).date()
-        columns = _columns(document, note)
+        columns = _columns(document, issuers(exchange, document.fields), note)
         key = rows.add_row(
             conn,
             exchange.seal,
@@ -178,7 +179,7 @@ def _registered(exchange: Exchange, document: Document) -> bool:
     return found is not None
 
 
-def _columns(document: Document, note: str) -> dict[str, str]:
+def _columns(document: Document, authors: list[str], note: str) -> dict[str, str]:
     """The legal columns of the incoming register (ND30/2020 App. IV.VI)."""
     fields = document.fields
     remark = "" if fields.official else "Để biết, tham khảo (không đủ chữ ký số)"
@@ -186,7 +187,7 @@ def _columns(document: Document, note: str) -> dict[str, str]:
         "incoming",
         {
             "arrived_on": f"{to_local(fields.arrived_us):%d/%m/%Y}",
-            "author": fields.organ_name,
+            "author": "; ".join(authors),
             "number": fields.number,
             "date": f"{document.dated:%d/%m/%Y}" if document.dated else "",
             "subject": f"{fields.kind}: {fields.subject}",

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from config.clock import now_us
 from config.database import after_commit
-from exchange.documents import files, records, schema
+from exchange.documents import facts, files, records, schema
 from exchange.documents.files import Written
 from exchange.documents.kinds import find_kind
 from exchange.documents.model import DocumentRef, Fields
@@ -246,6 +246,7 @@ def _with_content(common: Fields, packet: DocumentPacket, checked: Checked) -> F
         due_date=packet.due_date[:20],
         remarks=checked.remarks,
         official=checked.official,
+        co_codes=facts.joint_codes_in([one for _, one in checked.verdicts], packet.sender.organ_id),
         verdicts=tuple(
             f"{name}: {one.verdict}{f' {one.sub_indication}' if one.sub_indication else ''}"
             for name, one in checked.verdicts

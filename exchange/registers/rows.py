@@ -68,6 +68,8 @@ class Row:
     actor: str
     reason: str
     at_us: int
+    home: int | None = None
+    "The agency in which ``document`` lies when it is another's (`exchange.registers.joint`)."
 
 
 def add_row(
@@ -83,10 +85,13 @@ def add_row(
     entry: Entry,
     document: int | None = None,
     medium: str = "electronic",
+    home: int | None = None,
+    shown_as: str = "",
 ) -> RowKey:
     """Take the next number and write its row; both in the caller's transaction.
 
-    The number's own column (number and notation, or the arrival number) is filled in here.
+    The number's own column (number and notation, or the arrival number) is filled in here, with ``shown_as`` when the
+    document bears the number of another agency (``home``).
 
     Raises `Refused`: as `numbers.take`, or ``number-taken`` when number and notation stand there already.
     """
@@ -109,10 +114,12 @@ def add_row(
             document=document,
             notation_digest=digest,
             version=1,
+            home=home,
         )
     )
     own = "number" if register == "outgoing" else "arrival_number"
-    shown_as = shown(number, notation) if register == "outgoing" and notation else shown_number(number)
+    if not shown_as:
+        shown_as = shown(number, notation) if register == "outgoing" and notation else shown_number(number)
     entry = replace(entry, columns={**entry.columns, own: shown_as})
     _add_version(conn, seal, key, 1, state, entry)
     return key
@@ -303,4 +310,5 @@ def _read(seal: Seal, row: Any) -> Row:
         told["actor"],
         told["reason"],
         row.at_us,
+        row.home,
     )

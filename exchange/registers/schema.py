@@ -42,6 +42,7 @@ register_row = sa.Table(
         comment="of the notation; of its sequence for a reserved row; of nothing for an arrival",
     ),
     sa.Column("version", sa.Integer, nullable=False, comment="the newest version"),
+    sa.Column("home", sa.BigInteger, comment="the agency that numbers it, when another one (issued jointly)"),
 )
 sa.Index(
     "register_pair",

@@ -28,13 +28,11 @@ def items(
     """``register show --json``: one dictionary a row, in order of sequence and number."""
     with exchange.database.reading() as conn:
         rows = listing(conn, exchange.seal, agency.number, register, year, limit=limit, offset=offset)
-        wanted = [row.document for row in rows if row.document is not None]
-        names: dict[int, str] = {}
-        for start in range(0, len(wanted), 500):
-            part = wanted[start : start + 500]
-            query = sa.select(document).where(
-                document.c.agency == agency.number, document.c.document.in_(part)
-            )
+        wanted = [(row.home or agency.number, row.document) for row in rows if row.document is not None]
+        names: dict[tuple[int, int], str] = {}
+        for start in range(0, len(wanted), 400):
+            part = wanted[start : start + 400]
+            query = sa.select(document).where(sa.tuple_(document.c.agency, document.c.document).in_(part))
             for row in conn.execute(query):
-                names[row.document] = records.read(exchange.seal, row).fields.document_id
-    return [as_item(row, names.get(row.document or 0, "")) for row in rows]
+                names[row.agency, row.document] = records.read(exchange.seal, row).fields.document_id
+    return [as_item(row, names.get((row.home or agency.number, row.document or 0), "")) for row in rows]

@@ -226,6 +226,11 @@ def test_initials_joint_signatures_and_seals_by_passkey_are_all_proved(desk: Des
     page.get_by_role("button", name="Đóng dấu bằng khóa truy cập").click()
     expect(page.get_by_text("Đã phát hành").first).to_be_visible()
     assert load(exchange, ref).state == "sent"
+    page.goto(f"{desk.url}/registers?register=outgoing")
+    expect(page.get_by_text("Văn bản liên tịch; số của")).to_be_visible()
+    desk.look("joint-register")
+    page.get_by_role("link", name="Thông báo: Về việc phối hợp").click()
+    expect(page.get_by_role("heading", name="Về việc phối hợp phòng, chống sạt lở")).to_be_visible()
     with ThreadPoolExecutor(1) as pool:  # the browser's loop runs in this thread
         verdict = pool.submit(_proved, desk.office, ref).result()
     assert (verdict.verdict, verdict.official) == ("TOTAL-PASSED", True), verdict

@@ -10,19 +10,28 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from config.clock import today_local
 from config.refusal import Refused, Unavailable
 from exchange.documents import draft, files, give_back, joint_seal, listing, opening, records, turns, walk
 from exchange.documents.approve import approve
+from exchange.documents.issuers import issuers
 from exchange.documents.model import DocumentRef
 from exchange.documents.sign import sign
 from exchange.documents.void import void
-from exchange.documents.work import Work, load, take_up
+from exchange.documents.work import Work, content, load, take_up
+from exchange.edxml.model import DocumentPacket
+from exchange.edxml.read import read
+from exchange.receiving import accepting
 from exchange.receiving.evidence import evidence_of
+from exchange.registers import rows
+from exchange.registers.rows import Row
+from exchange.registers.shown import items
 from exchange.sealing.judging import Judging
 from exchange.signing.key_client import Keys
 from exchange.trust.pdf_judge import judge_pdf
 from exchange.trust.verdict import Verdict
 from exchange.verifying.evidence import verify_evidence
+from mailserver.accounts import Agency
 from policy.rights import Forbidden
 from tests.exchange.documents.office import Office, draft_pdf
 from tests.exchange.receiving.carrying import round_trip
@@ -204,11 +213,7 @@ def test_a_crash_at_the_joint_seal_leaves_it_to_be_given_again(small_office: Off
     exchange, people = small_office.exchange, small_office.province.people
     ref = ref_of(issued(small_office, co_signers=[OTHER_LEADER]))
     real = records.advance
-
-    def crash(*_args: Any, **_more: Any) -> None:
-        raise Unavailable("crash", "", "")
-
-    records.advance = crash
+    records.advance = _crash  # type: ignore[assignment]
     try:
         with pytest.raises(Unavailable):
             walk.seal(exchange, ref, people[OTHER_CLERK])
@@ -235,6 +240,88 @@ def test_the_number_of_a_joint_document_that_is_not_sealed_can_be_voided(small_o
     assert load(exchange, ref).state == "void"
     with pytest.raises(Refused):
         walk.seal(exchange, ref, people[OTHER_CLERK])
+
+
+def outgoing(office: Office, agency: Agency) -> list[Row]:
+    """The rows of an agency's outgoing register this year."""
+    with office.exchange.database.reading() as conn:
+        return rows.listing(conn, office.exchange.seal, agency.number, "outgoing", today_local().year)
+
+
+def test_each_issuing_agency_registers_the_document(any_office: Office) -> None:
+    """R-REG-01: before it seals, the other agency has a row of its own that bears the issuing agency's number."""
+    office, exchange, people = any_office, any_office.exchange, any_office.province.people
+    own = issued(office, agency="H12.02", to=["H12.01"], signer=OTHER_LEADER, clerk=OTHER_CLERK)
+    assert own["number"].startswith("01/TB-")
+    refs = [ref_of(issued(office, co_signers=[OTHER_LEADER])) for _ in range(2)]
+    assert [one.state for one in outgoing(office, office.home)] == ["numbered", "numbered"]
+    assert len(outgoing(office, office.other)) == 1, "not before its clerk acts"
+    real = joint_seal.seal_as_agency
+    joint_seal.seal_as_agency = _crash  # type: ignore[assignment]
+    try:
+        with pytest.raises(Unavailable):
+            walk.seal(exchange, refs[1], people[OTHER_CLERK])
+    finally:
+        joint_seal.seal_as_agency = real
+    (mine, row) = outgoing(office, office.other)
+    assert (mine.columns["number"], row.columns["number"]) == (own["number"], "02/TB-VP")
+    assert (row.state, row.actor, row.home, row.document) == (
+        "numbered",
+        OTHER_CLERK,
+        office.home.number,
+        refs[1].document,
+    )
+    for ref in refs:
+        assert walk.seal(exchange, ref, people[OTHER_CLERK])["state"] == "sent"
+    found = outgoing(office, office.other)
+    assert [one.columns["number"] for one in found] == [own["number"], "02/TB-VP", "01/TB-VP"]
+    assert {one.state for one in found} == {"issued"}
+    assert all(one.columns["sent_on"] for one in found)
+    assert found[1].columns["note"] == f"Văn bản liên tịch; số của {office.home.name}"
+    (first, _) = outgoing(office, office.home)
+    assert first.columns["note"] == f"Văn bản liên tịch với {office.other.name}"
+    told = items(exchange, office.other, "outgoing", today_local().year)
+    assert told[1]["document_id"] == load(exchange, refs[1]).fields.document_id
+    next_own = issued(office, agency="H12.02", to=["H12.01"], signer=OTHER_LEADER, clerk=OTHER_CLERK)
+    assert next_own["number"].startswith("02/TB-"), "no number of its own was taken"
+
+
+def test_the_other_agencys_row_is_voided_with_the_number(small_office: Office) -> None:
+    exchange, people = small_office.exchange, small_office.province.people
+    ref = ref_of(issued(small_office, co_signers=[OTHER_LEADER]))
+    real = joint_seal.seal_as_agency
+    joint_seal.seal_as_agency = _crash  # type: ignore[assignment]
+    try:
+        with pytest.raises(Unavailable):
+            walk.seal(exchange, ref, people[OTHER_CLERK])
+    finally:
+        joint_seal.seal_as_agency = real
+    void(exchange, ref, people[CLERK], "cơ quan liên tịch không ký")
+    (row,) = outgoing(small_office, small_office.other)
+    assert (row.state, row.reason) == ("void", "cơ quan liên tịch không ký")
+
+
+def test_the_receiver_reads_and_registers_all_who_issued(small_office: Office) -> None:
+    """Our receiver takes them from the seals; edXML, which names one sender, says it in words for others."""
+    exchange, people = small_office.exchange, small_office.province.people
+    walk.seal(exchange, ref_of(issued(small_office, co_signers=[OTHER_LEADER])), people[OTHER_CLERK])
+    round_trip(small_office)
+    (arrived,) = listing.listing(exchange, small_office.other.number, "incoming")
+    assert issuers(exchange, arrived.fields) == [small_office.home.name, small_office.other.name]
+    work = take_up(exchange, arrived.ref, "test")
+    edxml = content(exchange, work, "edxml")[1]
+    said = read(edxml).packet
+    assert isinstance(said, DocumentPacket)
+    assert said.content == f"Về việc họp giao ban (Văn bản liên tịch với {small_office.other.name})"
+    assert said.subject == "Về việc họp giao ban"
+    accepting.accept(exchange, arrived.ref, people[OTHER_CLERK])
+    with exchange.database.reading() as conn:
+        (row,) = rows.listing(conn, exchange.seal, small_office.other.number, "incoming", today_local().year)
+    assert row.columns["author"] == f"{small_office.home.name}; {small_office.other.name}"
+
+
+def _crash(*_args: Any, **_more: Any) -> None:
+    raise Unavailable("crash", "", "")
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from config.clock import now_us
 from config.refusal import Refused, Unavailable
 from exchange.documents import places, records
+from exchange.documents.issuers import issuers
 from exchange.receipts.evidence import MEDIA_TYPE
 from exchange.receiving import again, reports
 from exchange.receiving.evidence import evidence_of
@@ -249,6 +250,7 @@ def _document(ref: str, status: int = 200, **more: Any) -> AnyResponse:
         turns=turns.of(found),
         may_place=places.may_place(found, frame.account()),
         called=queries.names(found.fields.to_codes),
+        issuers=issuers(parts.exchange, found.fields),
         **{"failed": "", "problem": [], "reason": "", **more},
     )
 

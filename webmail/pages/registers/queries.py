@@ -87,7 +87,7 @@ def whole(agency: Agency, register: Register, year: int) -> list[Row]:
 def ids(found: Iterable[Row]) -> dict[str, str]:
     """The internal ids of the rows' documents, by the row's name."""
     return {
-        one.key.name: DocumentRef(one.key.agency, one.document).id
+        one.key.name: DocumentRef(one.home or one.key.agency, one.document).id
         for one in found
         if one.document is not None
     }
