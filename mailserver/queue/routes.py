@@ -66,10 +66,15 @@ class Routes:
         self._own = _own(settings.listen.smtp)
 
     def of(self, domain: str) -> Route | None:
-        """The route of a recipient's domain, None when there is none."""
+        """The route of a recipient's domain, None when there is none.
+
+        One that the table names goes there also when an agency here has that domain: it is an agency elsewhere.
+        """
+        if named := self._table.get(domain.lower()):
+            return named
         if self._own is not None and self._accounts.agency_of_domain(domain) is not None:
             return self._own
-        return self._table.get(domain.lower()) or self._table.get("*")
+        return self._table.get("*")
 
 
 def _parse(value: str, passwords: dict[str, str], ca_file: str) -> Route:

@@ -103,6 +103,20 @@ def test_a_password_is_not_in_what_is_printed(small_province: Province, tmp_path
     assert PASSWORD not in repr(route)
 
 
+def test_an_agency_elsewhere_has_a_route_by_name(small_province: Province, tmp_path: Path) -> None:
+    """Its domain is known here, for documents; its mail goes where the table says, and only its."""
+    other = small_province.other.domain
+    settings = settings_for(tmp_path, routes={other: "partner.example:25", "*": "relay.example:25"})
+    routes = Routes(settings, small_province.accounts)
+    found = [routes.of(one) for one in (other, other.upper(), small_province.home.domain, "x.example")]
+    assert [one.host for one in found if one is not None] == [
+        "partner.example",
+        "partner.example",
+        "127.0.0.1",
+        "relay.example",
+    ]
+
+
 @pytest.mark.parametrize(("ret", "kind"), [("FULL", "message/rfc822"), ("HDRS", "text/rfc822-headers")])
 def test_the_whole_message_comes_back_when_asked_for(carrying: Make, peer: Peer, ret: str, kind: str) -> None:
     """RET (RFC 3461 §4.3)."""
