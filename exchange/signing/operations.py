@@ -25,6 +25,7 @@ from exchange.signing import signed_attributes
 from exchange.signing.issuing import Issuing
 from exchange.signing.key_operations import KeyOperations
 from exchange.signing.keys import Approval, KeyMissing, KeyStore, KeyUnreadable
+from exchange.signing.letters import LetterOperations
 from exchange.signing.openpgp_keys import OpenPgpOperations
 from exchange.signing.phone.approval import NOTHING_SHOWN, Purpose, Statement
 from exchange.signing.phone.passkeys import Passkeys
@@ -79,10 +80,11 @@ class Operations:
         issuing = Issuing(store, directory, state / "authority.json", checked_base(status_url))
         self._about_keys = KeyOperations(store, directory, self._uses, issuing, self._passkeys)
         self._openpgp = OpenPgpOperations(store, directory, self._uses)
+        self._letters = LetterOperations(store, self._uses)
 
     def named(self, name: str) -> Callable[[Values], Values] | None:
         """The operation ``name``, None when there is none."""
-        for holder in (self, self._about_keys, self._openpgp):
+        for holder in (self, self._about_keys, self._openpgp, self._letters):
             found: Callable[[Values], Values] | None = getattr(holder, f"op_{name}", None)
             if found is not None:
                 return found

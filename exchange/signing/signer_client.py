@@ -84,6 +84,12 @@ class SignerClient:
             signed_attrs=signed_attrs,
         )
 
+    def sign_letter(self, address: str, approval: PersonApproval, signed_attrs: bytes) -> Signed:
+        """A person's signature over a letter's CMS signed attributes; keys approved by file only."""
+        return self._signed(
+            "sign_letter", address=address, approval=asdict(approval), signed_attrs=signed_attrs
+        )
+
     def sign_packet(self, code: str, signed_attrs: bytes) -> Signed:
         """The agency's signature over a packet's CMS signed attributes (DER SET, with signing-time)."""
         return self._signed("sign_packet", code=code, signed_attrs=signed_attrs)

@@ -34,6 +34,7 @@ _ICONS = {
     "document.opened": "eye",
     "document.judged": "shield",
     "document.void": "x",
+    "letter.signed": "sign",
     "audit.viewed": "eye",
 }
 _BY_FAMILY = {

@@ -79,7 +79,9 @@ class Writing:
     draft: int | None = None
     later: str = ""
     sign: bool = False
-    """Signed as the agency, when it goes from the registry."""
+    """Signed by the agency, when it goes from the registry, or by the writer's own key."""
+    encrypt: bool = False
+    """Signed and encrypted to all recipients."""
     errors: dict[str, str] = field(default_factory=dict)
 
     def with_error(self, name: str, words: str) -> Writing:
@@ -102,6 +104,7 @@ def written() -> Writing:
         kept=tuple(kept(one) for one in form.getlist("kept")[:_FILES]),
         answered=answered(form.get("answered", "")),
         sign=form.get("sign") == "1",
+        encrypt=form.get("encrypt") == "1",
         later=one_line(form.get("later", ""))[:40],
         draft=int(draft) if draft.isascii() and draft.isdigit() and len(draft) <= 10 else None,
     )

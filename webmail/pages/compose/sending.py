@@ -11,15 +11,13 @@ from dataclasses import dataclass
 
 from config.clock import now_us
 from config.refusal import Refused
-from exchange.documents.packing import signing_chain
-from exchange.sealing.secure_mail import sign_mail
 from mailserver.delivery import Incoming, Outcome, Recipient, lent_addresses
 from mailserver.facts import mail_facts
 from mailserver.message import scan
 from mailserver.store import ANSWERED, DRAFT, SEEN, Ref
 from policy.judge import Decision, Finding, judge
 from webmail import frame
-from webmail.pages.compose import forms, queries
+from webmail.pages.compose import forms, queries, securing
 from webmail.pages.compose.forms import Upload, Writing
 from webmail.pages.compose.message import Content, built
 from webmail.pages.mail.places import Place, place_called, sibling
@@ -94,7 +92,7 @@ def send(writing: Writing, ready: Ready) -> Outcome:
     incoming = Incoming(
         sender=ready.sender,
         recipients=tuple(Recipient(one) for one in ready.recipients),
-        data=_signed(ready) if writing.sign else ready.data,
+        data=_secured(writing, ready),
         door="page",
         account=account,
         reason=writing.reason or None,
@@ -111,16 +109,13 @@ def send(writing: Writing, ready: Ready) -> Outcome:
     return outcome
 
 
-def _signed(ready: Ready) -> bytes:
-    """Signed by the agency when it goes from its registry; a person's own letter stays as it is. Raises `Refused`."""
-    exchange, account = frame.parts().exchange, frame.account()
-    agency = exchange.agency(account.agency_code)
-    if ready.sender != agency.registry_address:
+def _secured(writing: Writing, ready: Ready) -> bytes:
+    """The letter as it leaves: signed and encrypted when that was chosen. Raises `Refused`."""
+    if not writing.sign and not writing.encrypt:
         return ready.data
-    return sign_mail(
-        ready.data,
-        signing_chain(exchange, agency.code),
-        lambda attributes: exchange.signer.sign_packet(agency.code, attributes).signature,
+    exchange, account = frame.parts().exchange, frame.account()
+    return securing.secured(
+        exchange, account, ready.sender, ready.recipients, ready.data, encrypt=writing.encrypt
     )
 
 

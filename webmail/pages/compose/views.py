@@ -15,7 +15,7 @@ from webmail import frame, toast
 from webmail.errors import status_of
 from webmail.frame import page
 from webmail.language import current, t
-from webmail.pages.compose import forms, queries, sending
+from webmail.pages.compose import forms, queries, securing, sending
 from webmail.pages.compose.forms import Kept, Writing
 from webmail.pages.compose.sending import AsksReason, Ready, Stopped
 from webmail.pages.mail.queries import may_send_as
@@ -30,6 +30,7 @@ _BESIDE = {
     "message-too-large": "files",
     "not-your-address": "from",
     "bad-date": "later",
+    "no-encryption-certificate": "to",
 }
 
 
@@ -110,7 +111,8 @@ def _form(
     stopped: Refused | None = None,
     status: int = 200,
 ) -> AnyResponse:
-    own = may_send_as(frame.account())
+    account, exchange = frame.account(), frame.parts().exchange
+    own = may_send_as(account)
     kept = queries.kept_names(writing)
     return page(
         "compose/compose.html",
@@ -119,6 +121,8 @@ def _form(
         writing=writing,
         own=[(one, _shown_as(one)) for one in own],
         kept=kept,
+        can_sign=any(securing.may_sign(exchange, account, one) for one in own),
+        can_encrypt=any(securing.may_encrypt(exchange, account, one) for one in own),
         warned=_warned(writing, findings),
         lost=[one.name for one in writing.files],
         findings=findings,
