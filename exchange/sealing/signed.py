@@ -74,6 +74,9 @@ class CmsJudgement:
     path: tuple[x509.Certificate, ...] = ()
     encapsulates: bool = False
     """Whether the content is inside."""
+    infos: tuple[bytes, ...] = ()
+    """Each SignerInfo as it stood, and what all of them are over: for a second validator."""
+    over: Content | None = None
 
 
 def signed_attributes(certificate: x509.Certificate, digest: bytes, at: datetime) -> bytes:
@@ -223,6 +226,8 @@ def verify_stream(
         carried=tuple(signed.carried),
         path=path,
         encapsulates=signed.content is not None,
+        infos=tuple(one.raw for one in signed.infos),
+        over=covered,
     )
 
 

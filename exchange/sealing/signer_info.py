@@ -62,6 +62,7 @@ class SignerInfo:
     attributes: Node | None
     method: str
     signature: bytes
+    raw: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,8 @@ def read_signer_info(node: Node) -> SignerInfo:
     if len(rest) < 2 or len(rest) > 3 or (len(rest) == 3 and rest[2].tag != 0xA1):
         raise Malformed("signer information")
     method, signature = rest[0].must(der.SEQUENCE), rest[1].octets()
-    return SignerInfo(sid, digest.children()[0].oid(), attributes, method.children()[0].oid(), signature)
+    kind = method.children()[0].oid()
+    return SignerInfo(sid, digest.children()[0].oid(), attributes, kind, signature, node.raw)
 
 
 def certificate_of(info: SignerInfo, candidates: Sequence[x509.Certificate]) -> x509.Certificate | None:

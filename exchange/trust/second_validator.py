@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -68,12 +68,31 @@ def pyhanko_says(
     return PYHANKO, PASSED if status.trusted else INDETERMINATE
 
 
-def pyhanko_on_cms(data: bytes, content: bytes | None, anchors: Anchors, at: datetime) -> tuple[str, Outcome]:
-    """pyHanko's answer on a SignedData over ``content`` (``None``: over what it encapsulates)."""
+def pyhanko_on_signer(
+    info: bytes,
+    kind: str,
+    digests: Mapping[str, bytes],
+    certificates: Iterable[bytes | x509.Certificate],
+    anchors: Anchors,
+    at: datetime,
+) -> tuple[str, Outcome]:
+    """pyHanko's answer on one SignerInfo over a content of type ``kind`` with these ``digests`` by name.
+
+    It reads one signer at a time: each gets a SignedData of its own, without the content.
+    """
     try:
-        signed_data = cms.ContentInfo.load(data)["content"]
-        algorithm = signed_data["signer_infos"][0]["digest_algorithm"]["algorithm"].native
-        digest = hashlib.new(algorithm, content).digest() if content is not None else None
+        signer = cms.SignerInfo.load(info)
+        algorithm = signer["digest_algorithm"]
+        signed_data = cms.SignedData(
+            {
+                "version": "v1" if signer["sid"].name == "issuer_and_serial_number" else "v3",
+                "digest_algorithms": [algorithm],
+                "encap_content_info": {"content_type": kind},
+                "certificates": [_asn1(one) for one in dict.fromkeys(map(_der, certificates))],
+                "signer_infos": [signer],
+            }
+        )
+        digest = digests[algorithm["algorithm"].native]
     except Exception:
         log.info("pyHanko could not read a CMS", exc_info=True)
         return PYHANKO, INDETERMINATE
@@ -109,8 +128,12 @@ def compared(verdict: SignatureVerdict, opinions: Iterable[tuple[str, Outcome]])
     return replace(verdict, opinions=said)
 
 
-def _asn1(certificate: x509.Certificate) -> asn1_x509.Certificate:
-    return asn1_x509.Certificate.load(certificate.public_bytes(Encoding.DER))
+def _asn1(certificate: x509.Certificate | bytes) -> asn1_x509.Certificate:
+    return asn1_x509.Certificate.load(_der(certificate))
+
+
+def _der(certificate: x509.Certificate | bytes) -> bytes:
+    return certificate if isinstance(certificate, bytes) else certificate.public_bytes(Encoding.DER)
 
 
 def _finished(work: Coroutine[Any, Any, T]) -> T:

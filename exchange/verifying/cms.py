@@ -18,6 +18,7 @@ from exchange.sealing.sealed_file import begins_multipart_signed, unseal_file
 from exchange.sealing.signed import SIGNED_DATA, CmsJudgement, verify_signed, verify_stream
 from exchange.trust.subject import subject_of
 from exchange.trust.verdict import FAILED, INDETERMINATE, PASSED, UNREADABLE, UNSIGNED, Encryption, Verdict
+from exchange.verifying.second import heard
 
 _BEGINNING = 64
 _LARGEST_PART = 150_000_000
@@ -43,14 +44,14 @@ def verify_cms(
     source.seek(0)
     try:
         if der.oid(SIGNED_DATA) in head:
-            return _of(verify_stream(source, content, judging), encryption)
+            return _of(heard(verify_stream(source, content, judging), judging), encryption)
         if not openers:
             why = "no key given: the content is encrypted and was not checked"
             return Verdict("cms", INDETERMINATE, why, encryption="failed")
         encryption = "failed"
         _, judgement = unseal_file(source, output, openers, judging)
         if judgement.outcome != UNSIGNED:
-            return _of(judgement, "decrypted")
+            return _of(heard(judgement, judging), "decrypted")
         source.seek(0)
         return _of_mail_part(source, openers, judging, output)
     except CannotOpen as problem:
@@ -75,7 +76,8 @@ def _of_mail_part(
         signed_part, part, signature = two_parts(headers_of(head), body)
     except Malformed:
         return Verdict("cms", UNREADABLE, "multipart/signed is damaged", encryption="decrypted")
-    verdict = _of(verify_signed(decoded(part, signature), signed_part, judging), "decrypted")
+    judgement = heard(verify_signed(decoded(part, signature), signed_part, judging), judging)
+    verdict = _of(judgement, "decrypted")
     if output is not None and verdict.verdict != FAILED:
         write_durably(output, content, mode=0o600)
     return verdict

@@ -113,7 +113,7 @@ def read_mail(
                 break
             cms = decoded(headers, body)
             if smime == "signed-data":
-                judgement = heard(verify_signed(cms, None, judging), cms, None, judging)
+                judgement = heard(verify_signed(cms, None, judging), judging)
                 return _named(_of_cms(judgement, crlf(judgement.content or b"")), outer, encryption)
             if not openers:
                 return _shut()
@@ -171,9 +171,7 @@ def _detached(headers: Message, body: bytes, judging: Judging, gpg: OpenPgp | No
         "application/x-pkcs7-signature",
     ):
         cms = decoded(part, content)
-        return _of_cms(
-            heard(verify_signed(cms, signed_part, judging), cms, signed_part, judging), signed_part
-        )
+        return _of_cms(heard(verify_signed(cms, signed_part, judging), judging), signed_part)
     if protocol == "application/pgp-signature" and kind == protocol:
         found = gpg.verify(signed_part, decoded(part, content)) if gpg is not None else ()
         return _of_pgp(found, signed_part)

@@ -20,6 +20,10 @@ from werkzeug.test import TestResponse
 
 from config.settings import Installation as Who
 from config.settings import Settings, Submission
+from exchange.documents.files import Files
+from exchange.exchange import Exchange
+from exchange.signing.signer_client import SignerClient
+from exchange.trust.directory import TrustDirectory
 from mailserver.accounts import Account, passwords
 from mailserver.accounts.changes import add_credential
 from mailserver.delivery import Delivery
@@ -46,7 +50,7 @@ class Parts:
     store: Any
     delivery: Delivery
     wake: Any
-    exchange: Any = None
+    exchange: Any
 
     @cached_property
     def searches(self) -> Searches:
@@ -131,9 +135,29 @@ def make_parts(province: Province, settings: Settings) -> Parts:
             add_credential(conn, province.seal, one.ref, passwords.OWN, kept, "")
 
     province.database.write(job)
-    delivery = Delivery(province.store, province.accounts, load(), settings.mail.max_message_bytes)
+    rules = load()
+    delivery = Delivery(province.store, province.accounts, rules, settings.mail.max_message_bytes)
+    exchange = Exchange(
+        settings,
+        province.database,
+        province.seal,
+        province.accounts,
+        province.store,
+        province.wake,
+        rules,
+        SignerClient(settings.run_dir / "signer.sock"),
+        TrustDirectory(settings.trust_dir),
+        Files(settings.data_dir / "documents"),
+    )
     return Parts(
-        settings, province.database, province.seal, province.accounts, province.store, delivery, province.wake
+        settings,
+        province.database,
+        province.seal,
+        province.accounts,
+        province.store,
+        delivery,
+        province.wake,
+        exchange,
     )
 
 
