@@ -176,7 +176,7 @@ def test_the_governments_profile(gov: Government) -> None:
             b"x", [certificate, gov.sub], lambda a: gov.key.sign(a, padding.PKCS1v15(), hashes.SHA256())
         )
         judging = Judging(anchors)
-        judgement = heard(verify_signed(data, b"x", judging), data, b"x", judging)
+        judgement = heard(verify_signed(data, b"x", judging), judging)
         assert judgement.outcome == "TOTAL-PASSED", judgement
 
 
