@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from config.refusal import Refused
 from congvan.installation import Installation
-from mailserver.accounts import Account, devices, passwords
+from mailserver.accounts import devices, passwords
 from mailserver.accounts.changes import (
     NewAccount,
     NewAgency,
@@ -65,12 +65,10 @@ def directory_acts(parts: Installation) -> dict[str, Callable[..., Any]]:
         return {"added": added, "problems": problems}
 
     def _add(conn: sa.Connection, row: dict[str, str], word: str) -> Refused | None:
-        home = parts.accounts.agency(row["agency"])
-        if home is None:
-            return _no_such_agency(row["agency"])
         salt = passwords.scram_salt(parts.seal, row["address"])
         kept = ((passwords.APP, passwords.keep(passwords.APP, word, salt)),)
         try:
+            home = parts.agency(row["agency"])
             with conn.begin_nested():
                 made = add_account(
                     conn,
@@ -84,14 +82,14 @@ def directory_acts(parts: Installation) -> dict[str, Callable[..., Any]]:
         return None
 
     def lock_account(address: str, locked: bool, by: str) -> dict[str, Any]:
-        found = _account(address)
+        found = parts.account(address)
         state = "locked" if locked else "active"
         parts.database.write(lambda conn: set_state(conn, parts.seal, found, state, by))
         parts.accounts.forget()
         return {"address": found.address, "state": state}
 
     def trace_account(address: str, minutes: int, by: str) -> dict[str, Any]:
-        found = _account(address)
+        found = parts.account(address)
 
         def job(conn: sa.Connection) -> int:
             if minutes > 0:
@@ -102,24 +100,24 @@ def directory_acts(parts: Installation) -> dict[str, Callable[..., Any]]:
         return {"address": found.address, "until": parts.database.write(job)}
 
     def add_device(address: str, label: str, by: str) -> dict[str, Any]:
-        owner = _account(address)
+        owner = parts.account(address)
         made, password = parts.database.write(lambda conn: devices.add(conn, parts.seal, owner, label, by))
         return {"address": owner.address, "device": made.number, "label": made.label, "password": password}
 
     def certify_device(address: str, label: str, certificate: str, by: str) -> dict[str, Any]:
-        owner, given = _account(address), certificate.encode()
+        owner, given = parts.account(address), certificate.encode()
         made = parts.database.write(
             lambda conn: devices.add_certificate(conn, parts.seal, owner, label, given, by)
         )
         return {"address": owner.address, "device": made.number, "label": made.label}
 
     def revoke_device(address: str, device: int, by: str) -> dict[str, Any]:
-        owner = _account(address)
+        owner = parts.account(address)
         parts.database.write(lambda conn: devices.revoke(conn, parts.seal, owner, device, by))
         return {"address": owner.address, "device": device, "state": "revoked"}
 
     def mask_capabilities(address: str, off: list[str], on: list[str], by: str) -> dict[str, Any]:
-        found = _account(address)
+        found = parts.account(address)
         masked = (found.masked | {one.upper() for one in off}) - {one.upper() for one in on}
         unknown = sorted(masked - MASKABLE)
         if unknown:
@@ -133,24 +131,14 @@ def directory_acts(parts: Installation) -> dict[str, Callable[..., Any]]:
         return {"address": found.address, "masked": sorted(masked)}
 
     def limit_account(address: str, quota_bytes: int | None, by: str) -> dict[str, Any]:
-        found = _account(address)
+        found = parts.account(address)
         parts.database.write(lambda conn: set_quota(conn, parts.seal, found, quota_bytes, by))
         return {"address": found.address, "quota_bytes": quota_bytes}
 
     def limit_agency(code: str, quota_bytes: int | None, by: str) -> dict[str, Any]:
-        found = parts.accounts.agency(code)
-        if found is None:
-            raise _no_such_agency(code)
+        found = parts.agency(code)
         parts.database.write(lambda conn: set_quota(conn, parts.seal, found, quota_bytes, by))
         return {"code": found.code, "quota_bytes": quota_bytes}
-
-    def _account(address: str) -> Account:
-        found = parts.accounts.by_address(address)
-        if found is None:
-            raise Refused(
-                "no-such-account", f"Không có tài khoản {address}.", f"There is no account {address}."
-            )
-        return found
 
     return {
         "agency.add": add_agency_act,
@@ -164,9 +152,3 @@ def directory_acts(parts: Installation) -> dict[str, Callable[..., Any]]:
         "account.capabilities": mask_capabilities,
         "agency.quota": limit_agency,
     }
-
-
-def _no_such_agency(code: str) -> Refused:
-    return Refused(
-        "no-such-agency", f"Không có cơ quan mã {code}.", f"There is no agency with the code {code}."
-    )

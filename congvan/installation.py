@@ -14,7 +14,7 @@ from config.refusal import Refused, Unavailable
 from config.seal import Seal, open_keyring
 from config.settings import Settings, read
 from config.wake import Wake
-from mailserver.accounts import Accounts
+from mailserver.accounts import Account, Accounts, Agency
 from mailserver.delivery import Delivery
 from mailserver.dns import Resolver
 from mailserver.hygiene.screening import Screening, resolver_of, scanner_of
@@ -215,6 +215,26 @@ class Installation:
                 f"The ledger's public key is missing in {self.trust.path}.",
             )
         return Sequencer(self.database, self.settings.ledger_dir, Key.parse(vkey), self.signer.checkpoint)
+
+    def account(self, address: str) -> Account:
+        """The account with an address. Raises `Refused` (``no-such-account``)."""
+        found = self.accounts.by_address(address)
+        if found is None:
+            raise Refused(
+                "no-such-account", f"Không có tài khoản {address}.", f"There is no account {address}."
+            )
+        return found
+
+    def agency(self, code: str) -> Agency:
+        """The agency with a code. Raises `Refused` (``no-such-agency``)."""
+        found = self.accounts.agency(code)
+        if found is None:
+            raise Refused(
+                "no-such-agency",
+                f"Không có cơ quan mã {code}. Xem `congvan agency list`.",
+                f"There is no agency with the code {code}. See `congvan agency list`.",
+            )
+        return found
 
     def close(self) -> None:
         """Finish writes and close files."""

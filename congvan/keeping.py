@@ -51,11 +51,7 @@ def store_acts(parts: Installation) -> dict[str, Callable[..., Any]]:
     def restore(
         address: str, since_us: int, mailbox: str | None, uids: list[int] | None, by: str
     ) -> dict[str, Any]:
-        who = parts.accounts.by_address(address)
-        if who is None:
-            raise Refused(
-                "no-such-account", f"Không có tài khoản {address}.", f"There is no account {address}."
-            )
+        who = parts.account(address)
         kept = [one for one in find_kept(parts, who, since_us, mailbox) if uids is None or one.uid in uids]
         if not kept:
             raise Refused(

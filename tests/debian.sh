@@ -16,8 +16,8 @@ if ! command -v initdb >/dev/null && ! ls /usr/lib/postgresql/*/bin/initdb >/dev
   missing+=(postgresql)
 fi
 [ -e /usr/share/java/javax.mail.jar ] || missing+=(libmail-java)
-exim=/opt/exim-peer
-[ ${#missing[@]} -eq 0 ] && [ -x $exim/usr/sbin/exim4 ] && exit 0
+exim=${XDG_CACHE_HOME:-$HOME/.cache}/congvan-tests/exim  # as tests/mailserver/queue/foreign.py has it
+[ ${#missing[@]} -eq 0 ] && [ -x "$exim"/usr/sbin/exim4 ] && exit 0
 if [ "$(id -u)" -ne 0 ]; then
   [ ${#missing[@]} -eq 0 ] && exit 0  # the tests with Exim are left out
   echo "These Debian packages are missing: ${missing[*]}" >&2
@@ -28,10 +28,11 @@ export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
 [ ${#missing[@]} -eq 0 ] || apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 # Exim can't be installed beside Postfix: its program is unpacked into a folder of its own.
-if [ ! -x $exim/usr/sbin/exim4 ]; then
+if [ ! -x "$exim"/usr/sbin/exim4 ]; then
   unpack=$(mktemp -d)
   if (cd "$unpack" && chmod 755 . && apt-get download -qq exim4-daemon-light); then
-    dpkg-deb -x "$unpack"/exim4-daemon-light_*.deb $exim
+    mkdir -p "$exim"
+    dpkg-deb -x "$unpack"/exim4-daemon-light_*.deb "$exim"
     id Debian-exim >/dev/null 2>&1 || useradd -r -U -M -s /usr/sbin/nologin Debian-exim
   fi
   rm -rf "$unpack"

@@ -12,9 +12,9 @@ from typing import Any
 
 from config.clock import iso_local
 from config.refusal import Refused
+from congvan import limits
 from congvan.control import call
 from congvan.installation import Installation, find_settings, open_database, open_seal
-from congvan.limits import add_limit, shown
 from congvan.output import emit
 from mailserver.accounts import Accounts
 from mailserver.accounts.model import ROLES
@@ -48,7 +48,7 @@ def register(subparsers: Any) -> None:
         one.set_defaults(run=lock, locked=locked)
     limit = acts.add_parser("quota", help="show or set how much mail an account may keep")
     limit.add_argument("address")
-    add_limit(limit)
+    limits.add_limit(limit)
     limit.set_defaults(run=quota)
     mask = acts.add_parser(
         "capabilities", help="IMAP capabilities that mail programs of an account are not offered"
@@ -71,13 +71,7 @@ def trace(args: argparse.Namespace) -> int:
         return 0
     parts = Installation(settings)
     try:
-        found = parts.accounts.by_address(args.address)
-        if found is None:
-            raise Refused(
-                "no-such-account",
-                f"Không có tài khoản {args.address}.",
-                f"There is no account {args.address}.",
-            )
+        found = parts.account(args.address)
         with parts.database.reading() as conn:
             lines = protocol_trace.read(conn, parts.seal, found.ref)
     finally:
@@ -131,29 +125,11 @@ def lock(args: argparse.Namespace) -> int:
 
 
 def quota(args: argparse.Namespace) -> int:
-    """Show use and limit, or set the limit."""
-    settings = find_settings(args)
-    if args.set is not None:
-        arguments = {
-            "address": args.address,
-            "quota_bytes": args.set[0],
-            "by": f"operator {getpass.getuser()}",
-        }
-        call(settings, "account.quota", arguments)
-    parts = Installation(settings)
-    try:
-        found = parts.accounts.by_address(args.address)
-        if found is None:
-            raise Refused(
-                "no-such-account",
-                f"Không có tài khoản {args.address}.",
-                f"There is no account {args.address}.",
-            )
-        use = parts.store.quota(found.ref)
-    finally:
-        parts.close()
-    emit(args, asdict(use) | {"address": found.address, "near": use.is_near}, shown(found.address, use))
-    return 0
+    """Show use and limit, or set the limit. Raises `Refused` (``no-such-account``)."""
+    whose = {"address": args.address}
+    return limits.show(
+        args, "account.quota", whose, lambda parts: parts.store.quota(parts.account(args.address).ref)
+    )
 
 
 def capabilities(args: argparse.Namespace) -> int:

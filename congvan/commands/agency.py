@@ -4,15 +4,14 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 from dataclasses import asdict
 from typing import Any
 
 from config.refusal import Refused
+from congvan import limits
 from congvan.commands import agency_key, agency_openpgp, agency_pin
 from congvan.control import call
-from congvan.installation import Installation, find_settings, open_database, open_seal
-from congvan.limits import add_limit, shown
+from congvan.installation import find_settings, open_database, open_seal
 from congvan.output import emit
 from mailserver.accounts import Accounts, Agency
 
@@ -35,7 +34,7 @@ def register(subparsers: Any) -> None:
     add.set_defaults(run=add_agency)
     limit = acts.add_parser("quota", help="show or set how much mail all accounts of an agency may keep")
     limit.add_argument("code")
-    add_limit(limit)
+    limits.add_limit(limit)
     limit.set_defaults(run=quota)
     agency_key.register(acts)
     agency_openpgp.register(acts)
@@ -80,24 +79,10 @@ def add_agency(args: argparse.Namespace) -> int:
 
 def quota(args: argparse.Namespace) -> int:
     """Show use and limit, or set the limit. Raises `Refused` (``no-such-agency``)."""
-    settings = find_settings(args)
-    if args.set is not None:
-        arguments = {"code": args.code, "quota_bytes": args.set[0], "by": f"operator {getpass.getuser()}"}
-        call(settings, "agency.quota", arguments)
-    parts = Installation(settings)
-    try:
-        found = parts.accounts.agency(args.code)
-        if found is None:
-            raise Refused(
-                "no-such-agency",
-                f"Không có cơ quan mã {args.code}. Xem `congvan agency list`.",
-                f"There is no agency with the code {args.code}. See `congvan agency list`.",
-            )
-        use = parts.store.agency_quota(found.number)
-    finally:
-        parts.close()
-    emit(args, asdict(use) | {"code": found.code, "near": use.is_near}, shown(found.code, use))
-    return 0
+    whose = {"code": args.code}
+    return limits.show(
+        args, "agency.quota", whose, lambda parts: parts.store.agency_quota(parts.agency(args.code).number)
+    )
 
 
 def _accounts(args: argparse.Namespace) -> Accounts:

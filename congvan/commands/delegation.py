@@ -12,7 +12,7 @@ from config.clock import VIETNAM, from_datetime, iso_local, now_us
 from config.refusal import Refused
 from congvan.installation import Installation, find_settings
 from congvan.output import emit
-from mailserver.accounts import Account, delegations
+from mailserver.accounts import delegations
 
 
 def register(subparsers: Any) -> None:
@@ -70,7 +70,7 @@ def run_add(args: argparse.Namespace) -> int:
     """``delegation add``."""
     parts = Installation(find_settings(args))
     try:
-        owner, deputy = _account(parts, args.owner), _account(parts, args.deputy)
+        owner, deputy = parts.account(args.owner), parts.account(args.deputy)
         first = from_datetime(datetime.combine(args.first, time(), VIETNAM)) if args.first else now_us()
         last = args.until + timedelta(days=1) if args.until else None
         until = from_datetime(datetime.combine(last, time(), VIETNAM)) if last else None
@@ -97,7 +97,7 @@ def run_remove(args: argparse.Namespace) -> int:
     """``delegation remove``."""
     parts = Installation(find_settings(args))
     try:
-        owner = _account(parts, args.owner)
+        owner = parts.account(args.owner)
         by = f"operator {getpass.getuser()}"
         gone = parts.database.write(lambda conn: delegations.remove(conn, parts.seal, owner, args.number, by))
         if not gone:
@@ -106,10 +106,3 @@ def run_remove(args: argparse.Namespace) -> int:
         parts.close()
     emit(args, {"removed": args.number}, "Đã bỏ. / Removed.")
     return 0
-
-
-def _account(parts: Installation, address: str) -> Account:
-    found = parts.accounts.by_address(address)
-    if found is None:
-        raise Refused("no-such-account", f"Không có tài khoản {address}.", f"There is no account {address}.")
-    return found

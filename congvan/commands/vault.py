@@ -8,7 +8,6 @@ import getpass
 from typing import Any
 
 from config.clock import now_us
-from config.refusal import Refused
 from congvan.control import call
 from congvan.installation import Installation, find_settings
 from congvan.keeping import find_kept, told
@@ -38,14 +37,7 @@ def show(args: argparse.Namespace) -> int:
     """List the vault of one account."""
     parts = Installation(find_settings(args))
     try:
-        who = parts.accounts.by_address(args.account)
-        if who is None:
-            raise Refused(
-                "no-such-account",
-                f"Không có tài khoản {args.account}.",
-                f"There is no account {args.account}.",
-            )
-        items = told(parts, find_kept(parts, who, _since(args), args.mailbox))
+        items = told(parts, find_kept(parts, parts.account(args.account), _since(args), args.mailbox))
     finally:
         parts.close()
     emit(args, {"items": items}, _lines(items))

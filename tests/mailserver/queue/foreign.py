@@ -20,7 +20,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-EXIM = Path("/opt/exim-peer/usr/sbin/exim4")
+_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+EXIM = _CACHE / "congvan-tests" / "exim" / "usr" / "sbin" / "exim4"
 OURS = "vpubnd.camau.example"
 _MASTER = """\
 127.0.0.1:{port} inet n - n - - smtpd
