@@ -17,7 +17,7 @@ from config.clock import now_us
 from config.leases import hold
 from config.refusal import Refused, Unavailable
 from exchange import key_acts, openpgp_acts, pin_acts
-from exchange.documents import archive, finding, late_stamps, listing, walk
+from exchange.documents import archive, finding, late_stamps, listing, turns_of_before, walk
 from exchange.documents.model import Document
 from exchange.documents.opening import open_packet_file
 from exchange.documents.work import load
@@ -68,6 +68,7 @@ class ExchangeWorker:
         done += answers.send_due(self._exchange)
         if time.monotonic() - self._resumed >= _RESUME_EVERY_S:
             self._resumed = time.monotonic()
+            done += turns_of_before.complete(self._exchange)
             done += walk.resume(self._exchange)
             done += late_stamps.stamp_late(self._exchange)
             done += archive.renew_due(self._exchange)

@@ -84,7 +84,7 @@ def create(exchange: Exchange, request: DraftRequest, pdf: bytes) -> Work:
     def job(conn: sa.Connection) -> DocumentRef:
         ref = records.create(conn, exchange.seal, new, fields)
         records.add_recipients(conn, ref, fields.to_codes)
-        turns.plan(conn, ref, fields)
+        turns.plan(conn, exchange.seal, ref, fields)
         files.add(conn, exchange.seal, ref, "draft", written)
         for annex in annexes:
             files.add(conn, exchange.seal, ref, "annex", annex)

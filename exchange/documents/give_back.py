@@ -105,7 +105,7 @@ def submit_again(exchange: Exchange, ref: DocumentRef, person: Account, pdf: byt
 
     def job(conn: sa.Connection) -> None:
         records.advance(conn, exchange.seal, ref, "submit-again", fields)
-        turns.plan(conn, ref, fields)
+        turns.plan(conn, exchange.seal, ref, fields)
         files.add(conn, exchange.seal, ref, "draft", written)
         records.add_event(
             conn,

@@ -51,24 +51,31 @@ class Presented:
 
 def waiting(database: Database, seal: Seal, person: Account, most: int) -> list[tuple[Document, Turn]]:
     """What waits now for this person's signature or initials, urgent ones first, then the oldest."""
-    if person.agency_code is None:
-        return []
-    table = document_table
-    own = sa.and_(
-        table.c.agency == person.agency, table.c.direction == "outgoing", table.c.state.in_(turns.UNSIGNED)
-    )
-    elsewhere = turns.waiting_at(person.agency_code, ("initial", "sign"), turns.UNSIGNED)
-    query = sa.select(table).where(sa.or_(own, elsewhere)).order_by(table.c.updated_us).limit(5 * most)
     found = []
     with database.reading() as conn:
-        for row in conn.execute(query).all():
+        for row in conn.execute(turns.waiting_for(seal, person.address).limit(most)).all():
             document = records.read(seal, row)
-            if person.address not in document.fields.people:
-                continue
             turn = turns.next_of(turns.listing(conn, document))
             if turn is not None and turn.by == person.address:
                 found.append((document, turn))
-    return sorted(found, key=lambda one: (-one[0].priority, one[0].created_us))[:most]
+    return found
+
+
+def refs_waiting(database: Database, seal: Seal, person: Account, most: int) -> list[DocumentRef]:
+    """Which, in the same order; nothing is unsealed."""
+    query = turns.waiting_for(seal, person.address).limit(most)
+    names = (document_table.c.agency, document_table.c.document)
+    with database.reading() as conn:
+        return [DocumentRef(*row) for row in conn.execute(query.with_only_columns(*names))]
+
+
+def count_waiting(database: Database, seal: Seal, person: Account) -> int:
+    """How many; nothing is unsealed."""
+    query = sa.select(sa.func.count()).select_from(
+        turns.waiting_for(seal, person.address).order_by(None).subquery()
+    )
+    with database.reading() as conn:
+        return int(conn.execute(query).scalar_one())
 
 
 def present(exchange: Exchange, ref: DocumentRef, person: Account) -> Presented:

@@ -112,7 +112,13 @@ document_turn = sa.Table(
     sa.Column("code", sa.String(50), nullable=False, comment="the agency whose person or seal it is"),
     sa.Column("state", sa.String(10), nullable=False, comment="waiting or done"),
     sa.Column("at_us", sa.BigInteger, nullable=False),
+    sa.Column(
+        "person",
+        sa.LargeBinary(16),
+        comment="keyed, of the address of who initials or signs; of nobody for a seal",
+    ),
     sa.Index("turn_of_agency", "code", "state", "kind"),
+    sa.Index("turn_of_person", "person", "state"),
 )
 """Who initials, signs and seals an outgoing document, in this order; the persons stand in its sealed fields."""
 

@@ -9,12 +9,13 @@ Documents from before that table have one signer and one seal, done as their sta
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
 from config.clock import now_us
 from config.refusal import Refused
+from config.seal import Seal
 from exchange.documents.model import Document, DocumentRef, Fields
 from exchange.documents.schema import document as document_table
 from exchange.documents.schema import document_turn as table
@@ -60,7 +61,7 @@ def planned(fields: Fields) -> list[Turn]:
     return found
 
 
-def plan(conn: sa.Connection, ref: DocumentRef, fields: Fields) -> None:
+def plan(conn: sa.Connection, seal: Seal, ref: DocumentRef, fields: Fields) -> None:
     """Write the turns of a new (or newly submitted) document: all wait."""
     now = now_us()
     conn.execute(sa.delete(table).where(*_of(ref)))
@@ -74,6 +75,7 @@ def plan(conn: sa.Connection, ref: DocumentRef, fields: Fields) -> None:
                 "code": one.code,
                 "state": "waiting",
                 "at_us": now,
+                "person": person_digest(seal, one.by),
             }
             for one in planned(fields)
         ],
@@ -104,13 +106,55 @@ def finish(conn: sa.Connection, ref: DocumentRef, turn: Turn) -> None:
         .where(*_of(ref), table.c.turn == turn.place, table.c.state == "waiting")
         .values(state="done", at_us=now_us())
     )
-    known = conn.execute(sa.select(table.c.turn).where(*_of(ref)).limit(1)).first()
-    if done.rowcount != 1 and known is not None:
+    if done.rowcount != 1 and has_rows(conn, ref):
         raise Refused(
             "wrong-turn",
             "Chữ ký này đã có trên văn bản.",
             "This signature is on the document already.",
         )
+
+
+def has_rows(conn: sa.Connection, ref: DocumentRef) -> bool:
+    """Whether the turns of a document are kept in rows."""
+    return conn.execute(sa.select(table.c.turn).where(*_of(ref)).limit(1)).first() is not None
+
+
+def set_person(conn: sa.Connection, seal: Seal, ref: DocumentRef, turn: Turn) -> None:
+    """Write whose turn it is."""
+    conn.execute(
+        sa.update(table)
+        .where(*_of(ref), table.c.turn == turn.place)
+        .values(person=person_digest(seal, turn.by))
+    )
+
+
+def person_digest(seal: Seal, address: str) -> bytes:
+    """By what the turns of a person are found."""
+    return seal.digest("turn-person", address.lower().encode())
+
+
+def waiting_for(seal: Seal, address: str) -> sa.Select[Any]:
+    """Rows of `document` in which it is this person's turn to initial or sign now: urgent ones first, then the oldest."""
+    mine, before = table.alias("mine"), table.alias("before")
+    same = sa.and_(mine.c.agency == document_table.c.agency, mine.c.document == document_table.c.document)
+    earlier = sa.exists().where(
+        before.c.agency == mine.c.agency,
+        before.c.document == mine.c.document,
+        before.c.turn < mine.c.turn,
+        before.c.state == "waiting",
+    )
+    return (
+        sa.select(document_table)
+        .join(mine, same)
+        .where(
+            mine.c.person == person_digest(seal, address),
+            mine.c.state == "waiting",
+            document_table.c.direction == "outgoing",
+            document_table.c.state.in_(UNSIGNED),
+            ~earlier,
+        )
+        .order_by(document_table.c.priority.desc(), document_table.c.created_us)
+    )
 
 
 def waiting_at(code: str, kinds: tuple[Kind, ...], states: tuple[str, ...]) -> sa.ColumnElement[bool]:

@@ -32,6 +32,18 @@ def waiting(account: Account) -> list[tuple[Document, Turn]]:
     return before.waiting(parts.database, parts.seal, account, _MOST)
 
 
+def refs(account: Account) -> list[DocumentRef]:
+    """Which wait, in the same order."""
+    parts = frame.parts()
+    return before.refs_waiting(parts.database, parts.seal, account, _MOST)
+
+
+def count(account: Account) -> int:
+    """How many wait."""
+    parts = frame.parts()
+    return before.count_waiting(parts.database, parts.seal, account)
+
+
 def presented(ref: DocumentRef, *, anew: bool = False) -> Presented:
     """The pages of a document for who looks. Raises `Refused`, `Unavailable`."""
     who = frame.account()

@@ -52,8 +52,8 @@ def read(at: DocumentRef, problem: str = "", status: int = 200) -> AnyResponse:
     """One document as it will be signed; opening it is recorded."""
     who = frame.account()
     shown = queries.presented(at, anew=True)
-    waiting = queries.waiting(who)
-    place = next((n for n, one in enumerate(waiting, 1) if one[0].ref == at), 1)
+    waiting = queries.refs(who)
+    place = waiting.index(at) + 1 if at in waiting else 1
     made = page(
         "signing/read.html",
         place="signing",

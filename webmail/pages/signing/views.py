@@ -33,7 +33,7 @@ def section(account: Account) -> navigation.Section | None:
     """Waiting for signature, in the navigation of those who sign."""
     if not queries.signs(account):
         return None
-    waiting = len(queries.waiting(account))
+    waiting = queries.count(account)
     if not waiting and not queries.always(account):
         return None
     return navigation.Section(
