@@ -50,7 +50,11 @@ def sign_all(
 
 
 def sign(exchange: Exchange, ref: DocumentRef, person: Account, proof: Approval) -> None:
-    """Sign one document with the approval; repeatable with the same approval. Raises `Refused`, `Unavailable`."""
+    """Sign one document with the approval. Raises `Refused`, `Unavailable`.
+
+    Repeatable with the same approval: what it signed already stays signed once, what was interrupted is signed now.
+    """
     said = proof.statement
     yes = Yes(said.id, said.at, said.document, said.shown, "passkey", proof.as_json())
-    said_yes.sign(exchange, ref, person, lambda _document, _turn: yes)
+    if not said_yes.recorded(exchange, ref, person, yes):
+        said_yes.sign(exchange, ref, person, lambda _document, _turn: yes)

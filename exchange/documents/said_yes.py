@@ -87,6 +87,13 @@ def sign(
     exchange.database.write(job)
 
 
+def recorded(exchange: Exchange, ref: DocumentRef, person: Account, yes: Yes) -> bool:
+    """Whether ``person`` signed with this very yes already (its answer may have got lost)."""
+    with exchange.database.reading() as conn:
+        known = records.approvals(conn, exchange.seal, ref)
+    return any(one.by == person.address and one.proof == yes.proof != "" for one in known)
+
+
 def _record(
     conn: sa.Connection,
     exchange: Exchange,

@@ -16,7 +16,7 @@ from config.clock import now_us
 from config.refusal import Refused
 from config.seal import Seal
 from mailserver.accounts.model import ROLES, Account, AccountRef, Agency, canonical
-from mailserver.accounts.schema import account, agency, credential, next_number
+from mailserver.accounts.schema import account, agency, credential, next_number, web_session
 from policy.ledger.entries import record
 
 
@@ -156,12 +156,18 @@ def add_credential(
 
 
 def set_state(conn: sa.Connection, seal: Seal, who: Account, state: str, by: str) -> None:
-    """Lock (``locked``) or open (``active``) an account; ``by`` is the address of who did it."""
+    """Lock (``locked``) or open (``active``) an account; ``by`` is the address of who did it.
+
+    Locking ends its sessions on the pages: they don't come back when it is opened again.
+    """
     conn.execute(
         sa.update(account)
         .where(account.c.agency == who.ref.agency, account.c.account == who.ref.account)
         .values(state=state)
     )
+    if state != "active":
+        mine = (web_session.c.agency == who.ref.agency, web_session.c.account == who.ref.account)
+        conn.execute(sa.delete(web_session).where(*mine))
     next_number(conn, 0, "directory")
     record(conn, seal, f"account.{state}", who.address, {"by": by})
 

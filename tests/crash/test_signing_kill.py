@@ -7,8 +7,6 @@ signer, in this process, has used the key by then. Afterwards the clerk goes on.
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -22,41 +20,19 @@ from exchange.registers import rows
 from exchange.trust.pdf_judge import judge_pdf
 from mailserver.store import outbound
 from tests.conftest import Province
+from tests.crash.one_process import run_killed
 from tests.exchange.documents.office import Office, draft_pdf, office
 
 CLERK, LEADER = "vt1@vpubnd.camau.example", "lanhdao@vpubnd.camau.example"
 OTHER_CLERK, OTHER_LEADER = "vt1@sonoivu.camau.example", "lanhdao@sonoivu.camau.example"
 
 _PROCESS = """
-import os, signal, sys
-from pathlib import Path
-from types import SimpleNamespace
-import exchange.schema
-from config.database import Database
-from config.settings import Exchange as ExchangeSettings, Installation, Settings
-from config.wake import Wake
+import sys
 from exchange.documents import carrying, signature, turns, walk
 from exchange.documents.model import DocumentRef
-from exchange.exchange import Exchange
-from exchange.signing.signer_client import SignerClient
-from mailserver.accounts import Accounts
-from mailserver.store import Store
-from mailserver.store.segments import Segments
-from policy.rulebook import load
-from tests.conftest import fixed_seal
-from tests.exchange.documents.office import ORIGIN
+from tests.crash.one_process import die, exchange_of
 
-folder, socket, ref, where, clerk = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], sys.argv[4], sys.argv[5]
-database, seal, wake = Database(sys.argv[6], folder / "write.lock"), fixed_seal(), Wake(folder)
-settings = Settings(base=folder, file=folder / "province.toml", installation=Installation(demo=True, origin=ORIGIN),
-                    exchange=ExchangeSettings(status_gather=0.0))
-parts = SimpleNamespace(settings=settings, database=database, seal=seal, accounts=Accounts(database, seal),
-                        store=Store(database, seal, Segments(folder / "segments"), wake), wake=wake, rulebook=load(None))
-made = Exchange.of(parts, SignerClient(socket, timeout=20))
-
-def die(*_, **__):
-    os.kill(os.getpid(), signal.SIGKILL)
-
+made, (ref, where, clerk) = exchange_of(sys.argv)
 if where == "person":
     signature.write = die
 elif where == "packet":
@@ -81,21 +57,7 @@ def made(small_province: Province, tmp_path: Path):  # type: ignore[no-untyped-d
 
 
 def killed(made: Office, ref: DocumentRef, where: str, clerk: str = CLERK) -> None:
-    url = made.exchange.database.url
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            _PROCESS,
-            *(str(made.folder), str(made.exchange.signer._path), ref.id, where, clerk, url),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        cwd=Path(__file__).parents[2],
-    )
-    assert done.returncode == -9, done.stderr
+    run_killed(made, _PROCESS, ref.id, where, clerk)
 
 
 @pytest.mark.parametrize("where", ["person", "seal", "packet"])

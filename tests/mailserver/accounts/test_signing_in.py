@@ -83,6 +83,10 @@ def test_a_locked_account_does_not_open(province: Province) -> None:
         province.accounts.authenticate("imap", who.address, PASSWORD, CLIENT)
     assert refused.value.code == "account-locked"
     assert page_sessions.holder(province.accounts, token) is None
+    province.database.write(lambda conn: set_state(conn, province.seal, who, "active", "test"))
+    province.accounts.forget()
+    assert page_sessions.holder(province.accounts, token) is None, "it does not come back"
+    assert province.accounts.authenticate("imap", who.address, PASSWORD, CLIENT).address == who.address
 
 
 def test_sessions_end(province: Province) -> None:
