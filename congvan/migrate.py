@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
@@ -29,16 +28,6 @@ def configuration(url: str) -> Config:
 def upgrade(url: str, revision: str = "head") -> None:
     """Bring the database at ``url`` to the newest schema, or to a revision."""
     command.upgrade(configuration(url), revision)
-
-
-def revision(url: str) -> str:
-    """The revision a database is at. Raises what the database raises."""
-    engine = sa.create_engine(url)
-    try:
-        with engine.connect() as conn:
-            return str(conn.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one())
-    finally:
-        engine.dispose()
 
 
 def check(url: str) -> None:

@@ -28,6 +28,7 @@ import uvloop
 
 from config.refusal import Refused, Unavailable
 from config.settings import Settings
+from congvan import schema_version
 from congvan.installation import Installation
 from congvan.output import note
 from congvan.roles import ROLES, processes, role_of
@@ -87,6 +88,7 @@ class Supervisor:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each connection is a file
         self._refuse_second()
         self._refuse_taken_ports()
+        self.bring_schema()
         for old in (*run.glob("*.pid"), *run.glob("*.wake")):
             old.unlink(missing_ok=True)
         supervisor_file(self._settings).write_text(f"{os.getpid()}\n", encoding="ascii")
@@ -186,6 +188,31 @@ class Supervisor:
         fresh = self._spawn(child.name)
         fresh.pause = pause
         return True
+
+    def bring_schema(self) -> None:
+        """Bring the database of an older program up, in a process of its own: its code is nobody's memory afterwards."""
+        if not schema_version.is_behind(self._settings.database_url):
+            return
+        note("congvan: the database is brought to the schema of this program")
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                importlib.import_module("congvan.migrate").upgrade(self._settings.database_url)
+                code = 0
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                sys.stderr.flush()
+                os._exit(code)
+        if os.waitpid(pid, 0)[1] != 0:
+            raise Unavailable(
+                "schema-not-brought-up",
+                "Không nâng được cơ sở dữ liệu lên bản của chương trình này; chưa có gì thay đổi. Xem thông báo ở trên.",
+                "The database could not be brought to this program's schema; nothing was changed. See the messages above.",
+            )
 
     def _refuse_second(self) -> None:
         if running_pid(self._settings) is not None:

@@ -23,7 +23,7 @@ from config.durable import sync_folder, write_durably
 from config.leases import hold, release
 from config.refusal import Unavailable
 from config.settings import Settings, example
-from congvan import migrate
+from congvan import schema_version
 from congvan.backup.envelope import CHUNK, Writer, digest, sealing
 from congvan.backup.rows import dump
 from congvan.installation import Installation
@@ -96,7 +96,7 @@ def take(parts: Installation, folder: Path) -> Taken:
     told = {
         "name": name,
         "version": 1,
-        "revision": migrate.revision(settings.database_url),
+        "revision": schema_version.revision(settings.database_url),
         "rows": counted,
         "segments": {str(number): end for number, end in ends.items()},
         "files": {path: {**one, "generation": one.get("generation") or name} for path, one in held.items()},

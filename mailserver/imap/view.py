@@ -16,6 +16,7 @@ from mailserver.imap.flags import FlagWords
 from mailserver.imap.grammar.sequences import SequenceSet
 from mailserver.store import SEEN, Change, Mailbox, Ref, Row, Store
 from mailserver.store.flagging import Flagged, Foreseen
+from mailserver.store.listing import Columns
 from mailserver.store.model import flagged
 
 _SPLIT = 64
@@ -102,9 +103,9 @@ class View:
             return
         opened = self.store.opened(self.ref)
         changes = self.store.changes(self.ref, self.modseq)
-        rows = opened[1] if opened else []
+        columns = opened[1] if opened else Columns(array("I"), array("q"), array("q"))
         if changes:
-            found = {row[0]: row for row in rows if row[0] < self._uidnext}
+            found = {row[0]: row for row in zip(*columns, strict=True) if row[0] < self._uidnext}
             for one in changes:
                 if one.kind == "expunged":
                     for uid in range(one.first_uid, min(one.last_uid + 1, self._uidnext)):
@@ -112,10 +113,9 @@ class View:
             # What changed since counts as unknown, so that taking in the changes tells of it.
             known = ((row[0], row[1], row[2] if row[2] <= self.modseq else 0) for row in found.values())
             rows = sorted(known)
-        self._uids = array("I", [row[0] for row in rows])
-        self._flags = array("q", [row[1] for row in rows])
-        self._modseqs = array("q", [row[2] for row in rows])
-        self.exists = len(rows)
+            columns = Columns(*(array(kind, [row[at] for row in rows]) for at, kind in enumerate("Iqq")))
+        self._uids, self._flags, self._modseqs = columns
+        self.exists = len(self._uids)
         self._loaded = True
         if opened is not None:
             self._know(opened[0].keywords)

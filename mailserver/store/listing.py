@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+from array import array
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -53,6 +55,26 @@ _NEWEST = Statement(
 )
 LAST_UID = 2**32 - 1
 _ALL = 2**62
+
+
+_INSIDE = (
+    sa.select(_TABLE.c.uid, _TABLE.c.flags, _TABLE.c.modseq).where(_HERE).order_by(_TABLE.c.uid).subquery()
+)
+_TOGETHER = Statement(
+    sa.select(
+        sa.func.json_group_array(_INSIDE.c.uid),
+        sa.func.json_group_array(_INSIDE.c.flags),
+        sa.func.json_group_array(_INSIDE.c.modseq),
+    )
+)
+
+
+class Columns(NamedTuple):
+    """UIDs that rise, and the flags and modseq of each."""
+
+    uids: array[int]
+    flags: array[int]
+    modseqs: array[int]
 
 
 class Listed(NamedTuple):
@@ -110,6 +132,22 @@ def marks(conn: sa.Connection, ref: Ref, first: int, last: int) -> list[tuple[in
     late = flag_ranges.of(conn, ref)
     found = _MARKS.rows(conn, in_agency=ref.agency, in_mailbox=ref.mailbox, first=first, last=last)
     return flag_ranges.over(late, found, tuple)
+
+
+def columns(conn: sa.Connection, ref: Ref) -> Columns:
+    """`marks` of a whole mailbox as arrays.
+
+    SQLite makes one text of each column and gives it away at once, which is half the work of 100,000 rows.
+    """
+    late = flag_ranges.of(conn, ref)
+    values = {"in_agency": ref.agency, "in_mailbox": ref.mailbox, "first": 1, "last": LAST_UID}
+    if late or conn.dialect.name != "sqlite":
+        rows = flag_ranges.over(late, _MARKS.rows(conn, **values), tuple)
+        return Columns(*(array(kind, [row[at] for row in rows]) for at, kind in enumerate("Iqq")))
+    found = _TOGETHER.row(conn, **values)
+    assert found is not None
+    uids, flags, modseqs = (json.loads(one) for one in found)
+    return Columns(array("I", uids), array("q", flags), array("q", modseqs))
 
 
 def count_flagged(conn: sa.Connection, ref: Ref, mask: int) -> int:

@@ -30,7 +30,7 @@ from mailserver.store import (
 )
 from mailserver.store.flagging import Flagged, Foreseen
 from mailserver.store.grants import Grant
-from mailserver.store.listing import Listed
+from mailserver.store.listing import Columns, Listed
 from mailserver.store.model import DELETED, Change, Mailbox, Ref, Row
 from mailserver.store.quota import Limits, Quota
 from mailserver.store.storage import BlobStorage, StorageUnavailable
@@ -85,12 +85,12 @@ class Store:
         with self.database.reading() as conn:
             return listing.rows(conn, ref)
 
-    def opened(self, ref: Ref) -> tuple[Mailbox, list[tuple[int, int, int]]] | None:
-        """A mailbox with its counters, and (UID, flags, modseq) of all its messages, from one snapshot."""
+    def opened(self, ref: Ref) -> tuple[Mailbox, Columns] | None:
+        """A mailbox with its counters, and UID, flags, modseq of all its messages, from one snapshot."""
         with self.database.reading() as conn:
             conn.begin()  # one snapshot for both
             found = mailboxes.get(conn, self.seal, ref)
-            return None if found is None else (found, listing.marks(conn, ref, 1, 2**32))
+            return None if found is None else (found, listing.columns(conn, ref))
 
     def rows(self, ref: Ref, first: int = 1, last: int | None = None, limit: int | None = None) -> list[Row]:
         """Rows of a mailbox with UIDs in a closed range, the first ``limit`` of them."""

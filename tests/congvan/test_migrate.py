@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from congvan import migrate
+from congvan import migrate, schema_version
+from congvan.demo.create import demo_settings
+from congvan.supervisor import Supervisor
 
 _WITHOUT_ROWID = {"flag_range", "counter", "throttle", "message", "change", "vault", "answered"}
 
@@ -40,3 +42,53 @@ def test_upgrading_gives_the_programs_schema(
         made = conn.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'table'").all()
     engine.dispose()
     assert {row.name for row in made if "WITHOUT ROWID" in row.sql} == _WITHOUT_ROWID
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_an_older_database_is_brought_up_and_a_newer_one_left_alone(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path}/x.db"
+    if kind == "postgresql":
+        url = request.getfixturevalue("postgres_url")
+        _empty(url)
+    migrate.upgrade(url, "0011")
+    assert schema_version.is_behind(url)
+    migrate.upgrade(url)
+    assert schema_version.revision(url) == schema_version.newest()
+    assert not schema_version.is_behind(url)
+    engine = sa.create_engine(url)
+    with engine.begin() as conn:
+        conn.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(schema_version.NewerSchema, match="newer"):
+        schema_version.is_behind(url)
+    with engine.begin() as conn:
+        conn.execute(sa.text(f"UPDATE alembic_version SET version_num = '{schema_version.newest()}'"))
+    engine.dispose()
+    if kind == "postgresql":
+        _empty(url)
+
+
+def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
+    """A table of the last migration is there already: all of the way to it is undone."""
+    url = f"sqlite:///{tmp_path}/x.db"
+    migrate.upgrade(url, "0011")
+    engine = sa.create_engine(url)
+    with engine.begin() as conn:
+        conn.exec_driver_sql("CREATE TABLE flag_range (x)")
+    with pytest.raises(sa.exc.OperationalError, match="already exists"):
+        migrate.upgrade(url)
+    with engine.connect() as conn:
+        tables = set(conn.exec_driver_sql("SELECT name FROM sqlite_master").scalars())
+    engine.dispose()
+    assert schema_version.revision(url) == "0011"
+    assert "document_turn" not in tables
+
+
+def test_starting_brings_the_database_of_an_older_program_up(tmp_path: Path) -> None:
+    settings = demo_settings(tmp_path, 1)
+    settings.data_dir.mkdir(parents=True)
+    migrate.upgrade(settings.database_url, "0011")
+    supervisor = Supervisor(settings)
+    supervisor.bring_schema()
+    assert schema_version.revision(settings.database_url) == schema_version.newest()
