@@ -90,6 +90,10 @@ bench-target-stop: install ## DIR=…: ends it
 bench: install ## DIR=… (OPTIONS="--only ingest --rounds 1"): beside Postfix and Dovecot, by the load driver in BENCH=
 	bash tests/bench/run.sh $(DIR) $(BENCH) $(OPTIONS)
 
+.PHONY: bench-dkim
+bench-dkim: debian install-dev ## DIR=… (OPTIONS="--rounds 1 --scale 0.3"): mail in with DKIM verified on both sides (OpenDKIM beside Postfix), letters signed ahead
+	$(BIN)/python -m tests.bench.dkim $(DIR) $(BENCH) $(OPTIONS)
+
 bench-memory: install ## DIR=…: memory of the mail process while 64 connections send 25 MiB each to a bench-target
 	$(BIN)/python -m tests.bench.memory $(DIR)
 
