@@ -21,7 +21,7 @@ from email.utils import getaddresses
 
 from exchange.sealing import packet_form as form
 from exchange.sealing.mail_parts import Malformed, crlf, decoded, headers_of, sender_of, two_parts
-from exchange.sealing.openpgp_wire import dearmour
+from exchange.sealing.openpgp_wire import checksum, dearmour
 from exchange.sealing.packet_form import Contents, Envelope, PacketBroken
 from exchange.sealing.recipients import CannotOpen
 
@@ -70,7 +70,7 @@ def write_openpgp_mail(envelope: Envelope, message: bytes) -> bytes:
         'Content-Type: application/octet-stream; name="encrypted.asc"',
         "",
     ]
-    armoured = _BEGIN + form.base64_lines(message) + _END
+    armoured = _BEGIN + form.base64_lines(message) + checksum(message) + b"\r\n" + _END
     return form.text_of(head) + armoured + form.text_of([f"--{boundary}--"])
 
 

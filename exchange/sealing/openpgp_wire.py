@@ -150,9 +150,14 @@ def armour(kind: str, data: bytes) -> bytes:
     """``data`` in armour, CRLF, lines of 64, with the checksum that older programs want."""
     text = base64.b64encode(data)
     lines = [text[at : at + _WIDTH] for at in range(0, len(text), _WIDTH)]
-    check = b"=" + base64.b64encode(_crc24(data).to_bytes(3, "big"))
+    check = checksum(data)
     begin, end = (f"-----{word} PGP {kind}-----".encode() for word in ("BEGIN", "END"))
     return b"\r\n".join((begin, b"", *lines, check, end, b""))
+
+
+def checksum(data: bytes) -> bytes:
+    """The last line of armour. Without it gpg 2.2 reads the words of the closing line as data when nothing is padded."""
+    return b"=" + base64.b64encode(_crc24(data).to_bytes(3, "big"))
 
 
 def dearmour(text: bytes) -> bytes:
