@@ -25,7 +25,19 @@ def entries() -> dict[str, tuple[str, str]]:
     return found
 
 
+class _Count(int):
+    """A number that chooses a word: ``{n:page,pages}`` (English; Vietnamese needs none)."""
+
+    def __format__(self, spec: str) -> str:
+        one, comma, more = spec.partition(",")
+        return super().__format__(spec) if not comma else one if self == 1 else more
+
+
 def say(language: Language, key: str, **values: object) -> str:
-    """The words of ``key`` in ``language`` with ``values`` filled in. Raises KeyError for an unknown key."""
+    """The words of ``key`` in ``language`` with ``values`` filled in. Raises KeyError for an unknown key.
+
+    ``{n:page,pages}`` stands for the word that goes with the number ``n``.
+    """
     text = entries()[key][0 if language == "vi" else 1]
-    return text.format_map(values) if values else text
+    counts = {name: _Count(value) if type(value) is int else value for name, value in values.items()}
+    return text.format_map(counts) if values else text

@@ -11,33 +11,23 @@ the sealed file, the number becomes void with that reason.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
-
-import sqlalchemy as sa
 
 from config.refusal import Refused, Unavailable
 from exchange.documents import annexes, facts, files, judged, kinds, marks, records, turns
-from exchange.documents.model import Approval, Document
-from exchange.documents.sign import approved
-from exchange.documents.states import MOVES, name_from
+from exchange.documents.model import Document
+from exchange.documents.sealed import TEMPLATE, approval_for, row_of, write
+from exchange.documents.states import name_from
 from exchange.documents.void import void
 from exchange.documents.work import Work, content, load
 from exchange.exchange import Exchange
-from exchange.registers.rows import RowKey
 from exchange.signing.pdf.fields import date_line, fill, number_line
 from exchange.signing.pdf.sign import seal_as_agency
 from exchange.signing.pdf.validation_data import add_validation_data
 from exchange.signing.phone.approval import Approval as PasskeyApproval
-from exchange.signing.protocol import SealApproval
 from exchange.trust.verdict import INDETERMINATE
 from mailserver.accounts import Account
 from policy.ledger.leaf import JSON
-
-NOT_STAMPED = "ns"
-"""Status of the event of a seal without a time-stamp: `exchange.documents.late_stamps` looks for it."""
-TEMPLATE = "congvan-seal-1"
-"""What the seal puts on the page and locks; the approval names it."""
 
 
 def issue(exchange: Exchange, work: Work, clerk: Account, proofs: Sequence[PasskeyApproval] = ()) -> None:
@@ -92,65 +82,11 @@ def issue(exchange: Exchange, work: Work, clerk: Account, proofs: Sequence[Passk
     if beside:
         detail["annexes"] = [one.written.sha256 for one in beside]
 
-    def job(conn: sa.Connection) -> None:
-        turns.finish(conn, work.ref, turn)
-        records.advance(conn, exchange.seal, work.ref, name)
-        if proofs:
-            record_proofs(conn, exchange, work, said)
-        files.add(conn, exchange.seal, work.ref, "issued" if name == "seal" else "sealing", written)
-        for one in beside:
-            files.add(conn, exchange.seal, work.ref, "annex-sealed", one.written)
-        records.add_event(
-            conn,
-            exchange.seal,
-            work.ref,
-            MOVES[name].entry,
-            document.fields.document_id,
-            detail,
-            partner=document.partner,
-            status="" if stamped else NOT_STAMPED,
-        )
-
-    exchange.database.write(job)
-
-
-def approval_for(
-    recorded: list[Approval], proofs: Sequence[PasskeyApproval], digest: str, row: str, template: str
-) -> tuple[SealApproval, Approval]:
-    """The yes to sealing the file with ``digest`` for ``row``, for the signer and as recorded. Raises `Refused`."""
-    fitting = [one for one in proofs if one.statement.document == digest and one.statement.row == row]
-    if fitting:
-        said = fitting[0].statement
-        yes = Approval(0, "seal", said.signer, said.document, "passkey", said.at, fitting[0].as_json())
-        name = said.id
-    else:
-        yes, name = approved(recorded, "seal", digest), secrets.token_hex(16)
-    return SealApproval(name, yes.by, digest, row, template, yes.at_us, yes.mode, yes.proof), yes
-
-
-def record_proofs(conn: sa.Connection, exchange: Exchange, work: Work, said: Sequence[Approval]) -> None:
-    """Keep the passkey's approvals with the seals they allowed."""
-    for yes in said:
-        records.add_approval(
-            conn,
-            exchange.seal,
-            work.ref,
-            "seal",
-            yes.by,
-            yes.digest,
-            yes.at_us,
-            mode=yes.mode,
-            proof=yes.proof,
-        )
-
-
-def row_of(document: Document) -> RowKey:
-    """The row of the outgoing register that holds the document's number. Raises `Refused` before numbering."""
-    if document.year is None or document.sequence is None or document.serial is None:
-        raise Refused(
-            "no-number", "Văn bản chưa được cấp số.", "The document has no number yet.", rule="R-REG-01"
-        )
-    return RowKey(document.ref.agency, "outgoing", document.year, document.sequence, document.serial)
+    kept = [("issued" if name == "seal" else "sealing", written)]
+    kept += [("annex-sealed", one.written) for one in beside]
+    exchange.database.write(
+        lambda conn: write(conn, exchange, document, turn, name, kept, detail, said if proofs else ())
+    )
 
 
 def _filled(exchange: Exchange, document: Document, signed: bytes) -> bytes:

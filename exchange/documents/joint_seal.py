@@ -13,11 +13,11 @@ import sqlalchemy as sa
 
 from config.clock import now_us
 from config.refusal import Refused, Unavailable
-from exchange.documents import facts, files, judged, marks, records, turns
-from exchange.documents.issue import NOT_STAMPED, TEMPLATE, approval_for, record_proofs, row_of
+from exchange.documents import facts, files, judged, marks, turns
 from exchange.documents.joint_rows import joint_columns
 from exchange.documents.model import Approval, Document, DocumentRef
-from exchange.documents.states import MOVES, wrong_state
+from exchange.documents.sealed import TEMPLATE, approval_for, row_of, write
+from exchange.documents.states import wrong_state
 from exchange.documents.turns import Turn
 from exchange.documents.work import Work, content, load
 from exchange.exchange import Exchange
@@ -96,22 +96,9 @@ def seal_jointly(
     }
 
     def job(conn: sa.Connection) -> bool:
-        turns.finish(conn, work.ref, turn)
-        last = turns.next_of(turns.listing(conn, document)) is None
-        name = "seal-last" if last else "seal-next"
-        records.advance(conn, exchange.seal, work.ref, name)
-        record_proofs(conn, exchange, work, [yes])
-        files.add(conn, exchange.seal, work.ref, "issued" if last else "sealing", written)
-        records.add_event(
-            conn,
-            exchange.seal,
-            work.ref,
-            MOVES[name].entry,
-            document.fields.document_id,
-            detail,
-            partner=agency.code,
-            status="" if sealed.stamped else NOT_STAMPED,
-        )
+        last = [one.place for one in turns.listing(conn, document) if one.waits] == [turn.place]
+        kept = [("issued" if last else "sealing", written)]
+        write(conn, exchange, document, turn, "seal-last" if last else "seal-next", kept, detail, [yes])
         return last
 
     return exchange.database.write(job)

@@ -12,10 +12,10 @@ import sqlalchemy as sa
 
 from config.refusal import Refused, Unavailable
 from exchange.documents import files, records
-from exchange.documents.issue import NOT_STAMPED
 from exchange.documents.model import Document
 from exchange.documents.schema import document as document_table
 from exchange.documents.schema import document_event, document_file
+from exchange.documents.sealed import NOT_STAMPED
 from exchange.documents.work import take_up
 from exchange.exchange import Exchange
 

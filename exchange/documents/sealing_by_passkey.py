@@ -7,7 +7,7 @@ import secrets
 
 from config.clock import now_us
 from config.refusal import Refused
-from exchange.documents import annexes, files, issue, joint_seal
+from exchange.documents import annexes, files, joint_seal, sealed
 from exchange.documents.model import DocumentRef
 from exchange.documents.states import wrong_state
 from exchange.documents.work import load
@@ -23,12 +23,12 @@ def statements(exchange: Exchange, ref: DocumentRef, clerk: Account) -> list[Sta
     The issuing agency's clerk for a numbered document, that of a jointly issuing agency at its turn.
     """
     document = load(exchange, ref)
-    row = issue.row_of(document).name
+    row = sealed.row_of(document).name
     if document.state == "sealing":
         joint_seal.waiting_turn(exchange, document, clerk)
         with exchange.database.reading() as conn:
             before = files.newest(conn, exchange.seal, ref, "sealing")
-        return [_statement(clerk, before.sha256, row, issue.TEMPLATE)]
+        return [_statement(clerk, before.sha256, row, sealed.TEMPLATE)]
     require(clerk.role, "document.issue", relation(clerk.agency_code, document.partner))
     if document.state != "numbered":
         raise wrong_state(document.state)
@@ -36,7 +36,7 @@ def statements(exchange: Exchange, ref: DocumentRef, clerk: Account) -> list[Sta
         signed = files.newest(conn, exchange.seal, ref, "signed")
     attached = enumerate(annexes.listing(exchange, ref), 1)
     return [
-        _statement(clerk, signed.sha256, row, issue.TEMPLATE),
+        _statement(clerk, signed.sha256, row, sealed.TEMPLATE),
         *(
             _statement(clerk, one.sha256, annexes.row_name(row, number), annexes.TEMPLATE)
             for number, one in attached

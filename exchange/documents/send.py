@@ -14,9 +14,9 @@ from config.database import after_commit
 from config.refusal import Refused
 from exchange.documents import annexes, carrying, facts, files, joint_rows, judged, kinds, records
 from exchange.documents import number as numbering
-from exchange.documents.issue import row_of
 from exchange.documents.model import Document
 from exchange.documents.packing import Packed, document_packet, seal_packet
+from exchange.documents.sealed import row_of
 from exchange.documents.states import MOVES, move_from
 from exchange.documents.work import Work, content, load
 from exchange.edxml.model import DocumentPacket

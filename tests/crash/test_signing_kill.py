@@ -22,6 +22,7 @@ from mailserver.store import outbound
 from tests.conftest import Province
 from tests.crash.one_process import run_killed
 from tests.exchange.documents.office import Office, draft_pdf, office
+from tests.exchange.receiving.carrying import issue
 
 CLERK, LEADER = "vt1@vpubnd.camau.example", "lanhdao@vpubnd.camau.example"
 OTHER_CLERK, OTHER_LEADER = "vt1@sonoivu.camau.example", "lanhdao@sonoivu.camau.example"
@@ -78,17 +79,7 @@ def test_killed_between_signature_and_record_the_document_goes_on_once(made: Off
 
 def test_killed_at_the_joint_seal_it_is_given_again_once(made: Office) -> None:
     exchange, people = made.exchange, made.province.people
-    told = walk.issue_from_pdf(
-        exchange,
-        draft_pdf(),
-        agency="H12.01",
-        to=["H12.02"],
-        kind="Thông báo",
-        subject="Họp",
-        signer=LEADER,
-        clerk=CLERK,
-        co_signers=[OTHER_LEADER],
-    )
+    told = issue(made, co_signers=[OTHER_LEADER])
     ref = DocumentRef(*(int(one) for one in told["id"].split("-")))
     killed(made, ref, "joint", OTHER_CLERK)
     assert load(exchange, ref).state == "sealing"

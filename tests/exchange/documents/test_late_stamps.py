@@ -5,30 +5,22 @@ from __future__ import annotations
 
 import dataclasses
 
-from exchange.documents import archive, files, late_stamps, walk
+from exchange.documents import archive, files, late_stamps
 from exchange.documents.model import DocumentRef
 from exchange.receiving.evidence import evidence_of
 from exchange.sealing.judging import Judging
 from exchange.verifying.evidence import verify_evidence
-from tests.exchange.documents.office import Office, draft_pdf
+from tests.exchange.documents.office import Office
+from tests.exchange.receiving.carrying import issue
 
-CLERK, LEADER = "vt1@vpubnd.camau.example", "lanhdao@vpubnd.camau.example"
+CLERK = "vt1@vpubnd.camau.example"
 
 
 def test_an_outage_of_time_stamps_stops_nothing(any_office: Office) -> None:
     usual = any_office.exchange
     told = dataclasses.replace(usual.settings.timestamps, order=["http://127.0.0.1:9/"], seconds=0.5)
     down = dataclasses.replace(usual, settings=dataclasses.replace(usual.settings, timestamps=told))
-    made = walk.issue_from_pdf(
-        down,
-        draft_pdf(),
-        agency="H12.01",
-        to=["H12.02"],
-        kind="Thông báo",
-        subject="Về việc họp giao ban",
-        signer=LEADER,
-        clerk=CLERK,
-    )
+    made = issue(dataclasses.replace(any_office, exchange=down))
     assert made["state"] == "sent"
     assert late_stamps.stamp_late(down) == 0
     assert late_stamps.stamp_late(usual) == 1
@@ -47,16 +39,7 @@ def test_an_outage_of_time_stamps_stops_nothing(any_office: Office) -> None:
 
 def test_an_archive_copy_is_kept_beside_the_sent_file(any_office: Office) -> None:
     exchange = any_office.exchange
-    made = walk.issue_from_pdf(
-        exchange,
-        draft_pdf(),
-        agency="H12.01",
-        to=["H12.02"],
-        kind="Thông báo",
-        subject="Về việc lưu trữ",
-        signer=LEADER,
-        clerk=CLERK,
-    )
+    made = issue(any_office)
     ref = DocumentRef(*(int(one) for one in made["id"].split("-")))
     first, verdict = archive.renewed(exchange, ref)
     second, _ = archive.renewed(exchange, ref)

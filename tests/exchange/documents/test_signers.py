@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,7 @@ from exchange.verifying.evidence import verify_evidence
 from mailserver.accounts import Agency
 from policy.rights import Forbidden
 from tests.exchange.documents.office import Office, draft_pdf
-from tests.exchange.receiving.carrying import round_trip
+from tests.exchange.receiving.carrying import issue, round_trip
 
 CLERK, LEADER, DRAFTER = (
     "vt1@vpubnd.camau.example",
@@ -56,16 +58,16 @@ def with_keys(office: Office) -> None:
     )
 
 
-def issued(office: Office, **changed: Any) -> dict[str, Any]:
-    declared: dict[str, Any] = {
-        "agency": "H12.01",
-        "to": ["H12.02"],
-        "kind": "Thông báo",
-        "subject": "Về việc họp giao ban",
-        "signer": LEADER,
-        "clerk": CLERK,
-    } | changed
-    return walk.issue_from_pdf(office.exchange, draft_pdf(), **declared)
+@contextmanager
+def crashing(room: Any, name: str) -> Iterator[None]:
+    """What is done within comes to this function and no further: it raises `Unavailable`."""
+
+    def crash(*_args: Any, **_more: Any) -> None:
+        raise Unavailable("crash", "", "")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(room, name, crash)
+        yield
 
 
 def ref_of(told: dict[str, Any]) -> DocumentRef:
@@ -93,7 +95,7 @@ def proved(office: Office, ref: DocumentRef) -> tuple[Verdict, bytes]:
 def test_initials_joint_signers_and_attachments_go_all_the_way(any_office: Office, tmp_path: Path) -> None:
     office, exchange, people = any_office, any_office.exchange, any_office.province.people
     with_keys(office)
-    told = issued(
+    told = issue(
         office,
         initials=[DRAFTER],
         co_signers=[OTHER_LEADER],
@@ -211,14 +213,9 @@ def test_a_crash_between_two_signatures_goes_on_and_doubles_nothing(small_office
 
 def test_a_crash_at_the_joint_seal_leaves_it_to_be_given_again(small_office: Office) -> None:
     exchange, people = small_office.exchange, small_office.province.people
-    ref = ref_of(issued(small_office, co_signers=[OTHER_LEADER]))
-    real = records.advance
-    records.advance = _crash  # type: ignore[assignment]
-    try:
-        with pytest.raises(Unavailable):
-            walk.seal(exchange, ref, people[OTHER_CLERK])
-    finally:
-        records.advance = real
+    ref = ref_of(issue(small_office, co_signers=[OTHER_LEADER]))
+    with crashing(records, "advance"), pytest.raises(Unavailable):
+        walk.seal(exchange, ref, people[OTHER_CLERK])
     assert load(exchange, ref).state == "sealing"
     assert walk.resume(exchange) == 0
     assert walk.seal(exchange, ref, people[OTHER_CLERK])["state"] == "sent"
@@ -226,7 +223,7 @@ def test_a_crash_at_the_joint_seal_leaves_it_to_be_given_again(small_office: Off
 
 def test_sent_after_a_crash_right_after_the_last_seal(small_office: Office) -> None:
     exchange, people = small_office.exchange, small_office.province.people
-    ref = ref_of(issued(small_office, co_signers=[OTHER_LEADER]))
+    ref = ref_of(issue(small_office, co_signers=[OTHER_LEADER]))
     assert joint_seal.seal_jointly(exchange, take_up(exchange, ref, "t"), people[OTHER_CLERK])
     assert load(exchange, ref).state == "sealed"
     assert walk.resume(exchange) == 1
@@ -235,7 +232,7 @@ def test_sent_after_a_crash_right_after_the_last_seal(small_office: Office) -> N
 
 def test_the_number_of_a_joint_document_that_is_not_sealed_can_be_voided(small_office: Office) -> None:
     exchange, people = small_office.exchange, small_office.province.people
-    ref = ref_of(issued(small_office, co_signers=[OTHER_LEADER]))
+    ref = ref_of(issue(small_office, co_signers=[OTHER_LEADER]))
     void(exchange, ref, people[CLERK], "cơ quan liên tịch không ký")
     assert load(exchange, ref).state == "void"
     with pytest.raises(Refused):
@@ -251,18 +248,13 @@ def outgoing(office: Office, agency: Agency) -> list[Row]:
 def test_each_issuing_agency_registers_the_document(any_office: Office) -> None:
     """R-REG-01: before it seals, the other agency has a row of its own that bears the issuing agency's number."""
     office, exchange, people = any_office, any_office.exchange, any_office.province.people
-    own = issued(office, agency="H12.02", to=["H12.01"], signer=OTHER_LEADER, clerk=OTHER_CLERK)
+    own = issue(office, agency="H12.02", to=["H12.01"], signer=OTHER_LEADER, clerk=OTHER_CLERK)
     assert own["number"].startswith("01/TB-")
-    refs = [ref_of(issued(office, co_signers=[OTHER_LEADER])) for _ in range(2)]
+    refs = [ref_of(issue(office, co_signers=[OTHER_LEADER])) for _ in range(2)]
     assert [one.state for one in outgoing(office, office.home)] == ["numbered", "numbered"]
     assert len(outgoing(office, office.other)) == 1, "not before its clerk acts"
-    real = joint_seal.seal_as_agency
-    joint_seal.seal_as_agency = _crash  # type: ignore[assignment]
-    try:
-        with pytest.raises(Unavailable):
-            walk.seal(exchange, refs[1], people[OTHER_CLERK])
-    finally:
-        joint_seal.seal_as_agency = real
+    with crashing(joint_seal, "seal_as_agency"), pytest.raises(Unavailable):
+        walk.seal(exchange, refs[1], people[OTHER_CLERK])
     (mine, row) = outgoing(office, office.other)
     assert (mine.columns["number"], row.columns["number"]) == (own["number"], "02/TB-VP")
     assert (row.state, row.actor, row.home, row.document) == (
@@ -282,20 +274,15 @@ def test_each_issuing_agency_registers_the_document(any_office: Office) -> None:
     assert first.columns["note"] == f"Văn bản liên tịch với {office.other.name}"
     told = items(exchange, office.other, "outgoing", today_local().year)
     assert told[1]["document_id"] == load(exchange, refs[1]).fields.document_id
-    next_own = issued(office, agency="H12.02", to=["H12.01"], signer=OTHER_LEADER, clerk=OTHER_CLERK)
+    next_own = issue(office, agency="H12.02", to=["H12.01"], signer=OTHER_LEADER, clerk=OTHER_CLERK)
     assert next_own["number"].startswith("02/TB-"), "no number of its own was taken"
 
 
 def test_the_other_agencys_row_is_voided_with_the_number(small_office: Office) -> None:
     exchange, people = small_office.exchange, small_office.province.people
-    ref = ref_of(issued(small_office, co_signers=[OTHER_LEADER]))
-    real = joint_seal.seal_as_agency
-    joint_seal.seal_as_agency = _crash  # type: ignore[assignment]
-    try:
-        with pytest.raises(Unavailable):
-            walk.seal(exchange, ref, people[OTHER_CLERK])
-    finally:
-        joint_seal.seal_as_agency = real
+    ref = ref_of(issue(small_office, co_signers=[OTHER_LEADER]))
+    with crashing(joint_seal, "seal_as_agency"), pytest.raises(Unavailable):
+        walk.seal(exchange, ref, people[OTHER_CLERK])
     void(exchange, ref, people[CLERK], "cơ quan liên tịch không ký")
     (row,) = outgoing(small_office, small_office.other)
     assert (row.state, row.reason) == ("void", "cơ quan liên tịch không ký")
@@ -304,7 +291,7 @@ def test_the_other_agencys_row_is_voided_with_the_number(small_office: Office) -
 def test_the_receiver_reads_and_registers_all_who_issued(small_office: Office) -> None:
     """Our receiver takes them from the seals; edXML, which names one sender, says it in words for others."""
     exchange, people = small_office.exchange, small_office.province.people
-    walk.seal(exchange, ref_of(issued(small_office, co_signers=[OTHER_LEADER])), people[OTHER_CLERK])
+    walk.seal(exchange, ref_of(issue(small_office, co_signers=[OTHER_LEADER])), people[OTHER_CLERK])
     round_trip(small_office)
     (arrived,) = listing.listing(exchange, small_office.other.number, "incoming")
     assert issuers(exchange, arrived.fields) == [small_office.home.name, small_office.other.name]
@@ -318,10 +305,6 @@ def test_the_receiver_reads_and_registers_all_who_issued(small_office: Office) -
     with exchange.database.reading() as conn:
         (row,) = rows.listing(conn, exchange.seal, small_office.other.number, "incoming", today_local().year)
     assert row.columns["author"] == f"{small_office.home.name}; {small_office.other.name}"
-
-
-def _crash(*_args: Any, **_more: Any) -> None:
-    raise Unavailable("crash", "", "")
 
 
 @pytest.mark.parametrize(
@@ -343,7 +326,7 @@ def test_what_can_not_be_signed_so_leaves_nothing(
     small_office: Office, changed: dict[str, Any], code: str
 ) -> None:
     with pytest.raises(Refused) as refused:
-        issued(small_office, **changed)
+        issue(small_office, **changed)
     assert refused.value.code == code
     assert listing.listing(small_office.exchange, small_office.home.number, "outgoing") == []
 

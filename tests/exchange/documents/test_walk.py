@@ -26,20 +26,9 @@ from mailserver.store import outbound
 from policy.ledger import schema as ledger
 from policy.rights import Forbidden
 from tests.exchange.documents.office import Office, draft_pdf
+from tests.exchange.receiving.carrying import issue as issued
 
 CLERK, LEADER = "vt1@vpubnd.camau.example", "lanhdao@vpubnd.camau.example"
-
-
-def issued(office: Office, pdf: bytes | None = None, **changed: Any) -> dict[str, Any]:
-    declared: dict[str, Any] = {
-        "agency": "H12.01",
-        "to": ["H12.02"],
-        "kind": "Thông báo",
-        "subject": "Về việc họp giao ban",
-        "signer": LEADER,
-        "clerk": CLERK,
-    } | changed
-    return walk.issue_from_pdf(office.exchange, pdf or draft_pdf(), **declared)
 
 
 def numbered(office: Office) -> Work:

@@ -21,7 +21,7 @@ RECEIVER = "vt1@sonoivu.camau.example"
 TRACE = b"Received: from a.example by b.example; Mon, 2 Mar 2026 08:00:00 +0700\r\n"
 
 
-def issue(office: Office, **changed: Any) -> dict[str, Any]:
+def issue(office: Office, pdf: bytes | None = None, **changed: Any) -> dict[str, Any]:
     """Issue a document from the home agency to the other."""
     declared: dict[str, Any] = {
         "agency": "H12.01",
@@ -31,7 +31,7 @@ def issue(office: Office, **changed: Any) -> dict[str, Any]:
         "signer": LEADER,
         "clerk": CLERK,
     } | changed
-    return walk.issue_from_pdf(office.exchange, draft_pdf(), **declared)
+    return walk.issue_from_pdf(office.exchange, pdf or draft_pdf(), **declared)
 
 
 def take_queue(office: Office) -> list[tuple[str, str, bytes]]:

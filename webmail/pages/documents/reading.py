@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -84,8 +85,10 @@ def signatures(verdict: Verdict) -> list[Signature]:
     return found
 
 
-def heading(verdict: Verdict) -> str:
-    """What the signatures amount to."""
+def heading(verdict: Verdict, waits: Sequence[str] = ()) -> str:
+    """What the signatures amount to. ``waits``: the agencies whose seals are still to come."""
+    if verdict.passed and waits:
+        return t("document.signatures-so-far", names="; ".join(waits))
     if verdict.passed and verdict.official:
         return t("document.signatures-official")
     if verdict.passed:

@@ -226,6 +226,10 @@ def _document(ref: str, status: int = 200, **more: Any) -> AnyResponse:
     parts = frame.parts()
     with parts.database.reading() as conn:
         happened = records.events(conn, parts.seal, found.ref)
+    lines = turns.of(found)
+    waits = [
+        one.name for one in lines if one.kind == "seal" and one.state != "done" and found.state == "sealing"
+    ]
     receivers = reading.receivers(found, happened) if found.direction == "outgoing" else []
     return page(
         "documents/document.html",
@@ -237,7 +241,7 @@ def _document(ref: str, status: int = 200, **more: Any) -> AnyResponse:
         main=main,
         sha256=main.sha256 if main is not None else "",
         problem_opening=problem,
-        heading=reading.heading(verdict) if verdict is not None else "",
+        heading=reading.heading(verdict, waits) if verdict is not None else "",
         signatures=reading.signatures(verdict) if verdict is not None else [],
         kept=kept,
         readable=bool(found.wrapped_key),
@@ -247,7 +251,7 @@ def _document(ref: str, status: int = 200, **more: Any) -> AnyResponse:
         next=acts.offered(found),
         by_passkey=acts.sealing_passkey(found),
         host=frame.passkey_host(),
-        turns=turns.of(found),
+        turns=lines,
         may_place=places.may_place(found, frame.account()),
         called=queries.names(found.fields.to_codes),
         issuers=issuers(parts.exchange, found.fields),

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from exchange.documents import presented as before
 from exchange.documents.model import Document, DocumentRef
 from exchange.documents.presented import Presented
 from exchange.documents.turns import Turn
 from mailserver.accounts import Account
 from policy.rights import may, relation
-from webmail import frame
+from webmail import frame, shown
 from webmail.pages.documents.drawn import Kept
 
 _MOST = 200
@@ -30,6 +32,12 @@ def waiting(account: Account) -> list[tuple[Document, Turn]]:
     """Documents that wait for this person's signature or initials, urgent ones first, then the oldest."""
     parts = frame.parts()
     return before.waiting(parts.database, parts.seal, account, _MOST)
+
+
+def drafters(documents: Iterable[Document]) -> dict[str, str]:
+    """The names of who drafted them, by address."""
+    accounts = frame.parts().accounts
+    return {one: shown.known_name(accounts, one, one) for one in {doc.fields.drafter for doc in documents}}
 
 
 def refs(account: Account) -> list[DocumentRef]:

@@ -40,6 +40,7 @@ def queue(results: Mapping[str, str] | None = None, problem: str = "", status: i
         place="signing",
         status=status,
         waiting=waiting,
+        names=queries.drafters(doc for doc, _ in waiting),
         mode=mode,
         opened=opened,
         results=results or {},
