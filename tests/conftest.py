@@ -56,8 +56,9 @@ class PostgreSQL:
         self.url = f"postgresql+psycopg://congvan@/postgres?host={self._folder}"
 
     def start(self) -> None:
-        """Start it; after a kill it recovers from its log first."""
-        options = f"-k {self._folder} -c listen_addresses='' -c fsync=off -c max_connections=200"
+        """Start it; after a kill it recovers from its log first, which is short (a suite writes gigabytes)."""
+        few = "-c max_wal_size=64MB -c checkpoint_timeout=60s"
+        options = f"-k {self._folder} -c listen_addresses='' -c fsync=off -c max_connections=200 {few}"
         words = ("-w", "-o", options, "-l", str(self._folder / "log"), "start")
         self._run("pg_ctl", "-D", str(self._data), *words)
 

@@ -13,7 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -99,18 +99,21 @@ class Sender(threading.Thread):
         self.ending = threading.Event()
 
     def run(self) -> None:
-        number = 0
-        with Talk(self.where, seconds=60) as talk:
-            talk.ask("EHLO p.example")
-            while not self.ending.is_set():
-                number += 1
-                mark = f"{self.label}-{number}"
-                while not self._taken(talk, mark) and not self.ending.is_set():
-                    time.sleep(0.05)
+        number = 1
+        while not self.ending.is_set():
+            with suppress(ConnectionError), Talk(self.where, seconds=60) as talk:
+                talk.ask("EHLO p.example")
+                while not self.ending.is_set():
+                    if self._taken(talk, f"{self.label}-{number}"):
+                        number += 1
+                    else:
+                        time.sleep(0.05)
 
     def _taken(self, talk: Talk, mark: str) -> bool:
         for line in ("MAIL FROM:<ai@elsewhere.example>", f"RCPT TO:<{CV1}>", "DATA"):
             answer = talk.ask(line)
+            if not answer:
+                raise ConnectionError  # 421 after many refusals: it begins anew
             if answer[:1] not in ("2", "3"):
                 self.deferred.append(answer)
                 talk.ask("RSET")
