@@ -145,6 +145,7 @@ def test_one_node_is_killed_under_load(cluster: tuple[Settings, Settings, dict[s
         for who in people:
             there = subjects(port(second.listen.imap), who, passwords[who])
             assert [mark for mark in acknowledged if there[mark] != 1] == []
+            print(f"{len(acknowledged)} letters acknowledged, each once in {who}")
         parts = Installation(second)
         try:
             assert verify_data(parts.database, parts.segments, parts.seal).problems == []

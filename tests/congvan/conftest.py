@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,12 +53,13 @@ class Resting:
             parts.close()
 
 
-@pytest.fixture
-def resting(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Resting:
-    """All that `congvan check` looks at is there."""
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of one, to be copied: all that `congvan check` looks at is there."""
+    folder = tmp_path_factory.mktemp("resting")
     settings = Settings(
-        base=tmp_path,
-        file=tmp_path / "province.toml",
+        base=folder,
+        file=folder / "province.toml",
         installation=Named(name="Tỉnh thử", tls_name=NAME),
         tls=Tls(certificate="ca.pem", key="key.pem"),
     )
@@ -70,24 +72,26 @@ def resting(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Resting:
     secret = settings.at(settings.paths.signer_secret)
     secret.write_bytes(b"s" * 32)
     secret.chmod(0o600)
-    certificate(tmp_path)
+    certificate(folder)
     migrate.upgrade(settings.database_url)
-    made = Resting(settings, capsys)
+    parts = Installation(settings)
 
-    def people(parts: Installation) -> None:
-        def job(conn: sa.Connection) -> None:
-            for code, short, domain in (("H12.01", "VP", HOME), ("H12.02", "SNV", OTHER)):
-                home = add_agency(conn, parts.seal, NewAgency(code, short, short, domain))
-                mailboxes.create_standard(conn, parts.seal, home.registry)
-                for role, local in (
-                    ("leader", "lanhdao"),
-                    ("civil-servant", "cv1"),
-                    ("civil-servant", "cv2"),
-                ):
-                    new = NewAccount(f"{local}@{domain}", local, role, role)
-                    mailboxes.create_standard(conn, parts.seal, add_account(conn, parts.seal, home, new).ref)
+    def job(conn: sa.Connection) -> None:
+        for code, short, domain in (("H12.01", "VP", HOME), ("H12.02", "SNV", OTHER)):
+            home = add_agency(conn, parts.seal, NewAgency(code, short, short, domain))
+            mailboxes.create_standard(conn, parts.seal, home.registry)
+            for role, local in (("leader", "lanhdao"), ("civil-servant", "cv1"), ("civil-servant", "cv2")):
+                new = NewAccount(f"{local}@{domain}", local, role, role)
+                mailboxes.create_standard(conn, parts.seal, add_account(conn, parts.seal, home, new).ref)
 
-        parts.database.write(job)
+    parts.database.write(job)
+    parts.close()
+    return folder
 
-    made.write(people)
-    return made
+
+@pytest.fixture
+def resting(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Resting:
+    """One of its own for a test."""
+    folder = tmp_path / "resting"
+    shutil.copytree(made, folder)
+    return Resting(read(folder / "province.toml"), capsys)
