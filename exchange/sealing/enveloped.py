@@ -42,9 +42,9 @@ ENVELOPED = "1.2.840.113549.1.7.3"
 _GCM = {"2.16.840.1.101.3.4.1.6": 16, "2.16.840.1.101.3.4.1.26": 24, "2.16.840.1.101.3.4.1.46": 32}
 _CBC = {"2.16.840.1.101.3.4.1.2": 16, "2.16.840.1.101.3.4.1.22": 24, "2.16.840.1.101.3.4.1.42": 32}
 _GCM_256, _CBC_256 = "2.16.840.1.101.3.4.1.46", "2.16.840.1.101.3.4.1.42"
-_TAG, _MAX_KEYS, _MAX_PAIRS = 16, 4, 64
-_MAX_SMALL = 64 * 1024
-_MAX_INFO = 1024 * 1024
+TAG, _MAX_KEYS, _MAX_PAIRS = 16, 4, 64
+MAX_SMALL = 64 * 1024
+MAX_INFO = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +67,13 @@ def encrypt(content: bytes, infos: Sequence[bytes], key: bytes, nonce: bytes | N
     nonce = nonce or os.urandom(12)
     head, size = _gcm_head(infos, nonce, len(content)), len(content)
     whole = io.BytesIO()
-    whole.seek(len(head) + size + 1 + _TAG)
+    whole.seek(len(head) + size + 1 + TAG)
     whole.write(b"\0")
     with whole.getbuffer() as view:  # encrypted in place: of a large packet no second copy is made
         view[: len(head)] = head
-        sealed = view[len(head) : len(head) + size + _TAG]
+        sealed = view[len(head) : len(head) + size + TAG]
         AESGCM(key).encrypt_into(nonce, content, None, sealed)
-        view[len(head) + size :] = der.octets(bytes(sealed[-_TAG:]))
+        view[len(head) + size :] = der.octets(bytes(sealed[-TAG:]))
         sealed.release()
     return whole.getvalue()
 
@@ -133,8 +133,8 @@ def open_stream(source: BufferedIOBase, openers: Sequence[Opener], target: Buffe
     What stands in ``target`` counts only when this returns. Raises ``NotCms`` or ``CannotOpen``.
     """
     try:
-        head = _read_head(Stream(source))
-        keys = _keys(head, openers)
+        head = read_head(Stream(source))
+        keys = content_keys(head, openers)
         for key in keys:
             attributes: bytes | None = None
             for _ in range(2):
@@ -146,7 +146,7 @@ def open_stream(source: BufferedIOBase, openers: Sequence[Opener], target: Buffe
                     break
                 attributes = found
             if isinstance(found, int):
-                canonical = head.authenticated and _is_canonical(source, head, found)
+                canonical = head.authenticated and is_as_written(source, head, found)
                 return Opened(key, head.authenticated, tuple(one.raw for one in head.infos), canonical)
     except (Malformed, ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
         raise NotCms(str(error)[:200] if isinstance(error, Malformed) else "damaged") from None
@@ -156,7 +156,7 @@ def open_stream(source: BufferedIOBase, openers: Sequence[Opener], target: Buffe
 
 
 @dataclass(frozen=True, slots=True)
-class _Head:
+class Head:
     """What stands before the ciphertext. ``start``: nonce or initialisation vector."""
 
     authenticated: bool
@@ -165,7 +165,7 @@ class _Head:
     start: bytes
 
 
-def _read_head(stream: Stream) -> _Head:
+def read_head(stream: Stream) -> Head:
     """Reads to the ciphertext; ``stream`` stands in the encrypted content info then."""
     stream.enter(der.SEQUENCE)
     kind = stream.whole(64).oid()
@@ -174,31 +174,31 @@ def _read_head(stream: Stream) -> _Head:
     authenticated = kind == AUTH_ENVELOPED
     stream.enter(0xA0)
     stream.enter(der.SEQUENCE)
-    stream.whole(_MAX_SMALL).integer()
+    stream.whole(MAX_SMALL).integer()
     if stream.peek() == 0xA0:
-        stream.whole(_MAX_INFO)  # certificates of the originator: of no use to us
+        stream.whole(MAX_INFO)  # certificates of the originator: of no use to us
     stream.enter(der.SET)
     infos: list[Node] = []
     while stream.peek() != -1:
-        infos.append(stream.whole(_MAX_INFO))
+        infos.append(stream.whole(MAX_INFO))
         if len(infos) > MAX_RECIPIENTS:
             break
     if not 0 < len(infos) <= MAX_RECIPIENTS:
         raise NotCms("no recipients, or too many")
     stream.leave()
     stream.enter(der.SEQUENCE)
-    stream.whole(_MAX_SMALL).oid()
-    name, parameters = stream.whole(_MAX_SMALL).must(der.SEQUENCE).children()
+    stream.whole(MAX_SMALL).oid()
+    name, parameters = stream.whole(MAX_SMALL).must(der.SEQUENCE).children()
     length = (_GCM if authenticated else _CBC).get(name.oid())
     if length is None:
         raise NotCms(f"content encryption is not AES-{'GCM' if authenticated else 'CBC'}")
     start = parameters.children()[0].octets() if authenticated else parameters.octets()
     if len(start) != (12 if authenticated else 16):
         raise NotCms("tag or nonce of an unusual length")
-    return _Head(authenticated, tuple(infos), length, start)
+    return Head(authenticated, tuple(infos), length, start)
 
 
-def _keys(head: _Head, openers: Sequence[Opener]) -> list[bytes]:
+def content_keys(head: Head, openers: Sequence[Opener]) -> list[bytes]:
     """The content keys worth trying; without any in EnvelopedData a random one, so that the work is the same."""
     keys: list[bytes] = []
     pairs, for_us = 0, False
@@ -221,10 +221,10 @@ def _keys(head: _Head, openers: Sequence[Opener]) -> list[bytes]:
 
 
 def _one_pass(
-    stream: Stream, head: _Head, key: bytes, attributes: bytes | None, target: BufferedIOBase
+    stream: Stream, head: Head, key: bytes, attributes: bytes | None, target: BufferedIOBase
 ) -> int | bytes | None:
     """The length of the ciphertext when it was right, the attributes that must be known before, or ``None``."""
-    _read_head(stream)
+    read_head(stream)
     if stream.peek() not in (0x80, 0xA0):
         raise Malformed("the content is not there")
     pieces = stream.string(0x80)
@@ -237,7 +237,7 @@ def _one_pass(
 
 def _gcm_pass(
     stream: Stream,
-    head: _Head,
+    head: Head,
     key: bytes,
     attributes: bytes | None,
     pieces: Iterator[Buffer],
@@ -253,12 +253,12 @@ def _gcm_pass(
         target.write(memoryview(buffer)[:count])
         total += len(piece)
     stream.leave()
-    carried = stream.whole(_MAX_SMALL) if stream.peek() == 0xA1 else None
-    tag = stream.whole(_MAX_SMALL).octets()
+    carried = stream.whole(MAX_SMALL) if stream.peek() == 0xA1 else None
+    tag = stream.whole(MAX_SMALL).octets()
     if stream.peek() == 0xA2:
-        stream.whole(_MAX_INFO)
-    _end(stream)
-    if len(tag) != _TAG:
+        stream.whole(MAX_INFO)
+    end_of(stream)
+    if len(tag) != TAG:
         raise NotCms("tag or nonce of an unusual length")
     if carried is not None and attributes is None:
         return b"\x31" + carried.raw[1:]
@@ -270,7 +270,7 @@ def _gcm_pass(
 
 
 def _cbc_pass(
-    stream: Stream, head: _Head, key: bytes, pieces: Iterator[Buffer], target: BufferedIOBase
+    stream: Stream, head: Head, key: bytes, pieces: Iterator[Buffer], target: BufferedIOBase
 ) -> int | None:
     decryptor = Cipher(algorithms.AES(key), modes.CBC(head.start)).decryptor()
     unpadder = padding.PKCS7(128).unpadder()
@@ -280,8 +280,8 @@ def _cbc_pass(
         total += len(piece)
     stream.leave()
     if stream.peek() == 0xA1:
-        stream.whole(_MAX_INFO)
-    _end(stream)
+        stream.whole(MAX_INFO)
+    end_of(stream)
     try:
         target.write(unpadder.update(decryptor.finalize()) + unpadder.finalize())
     except ValueError:
@@ -289,7 +289,8 @@ def _cbc_pass(
     return total
 
 
-def _end(stream: Stream) -> None:
+def end_of(stream: Stream) -> None:
+    """Nothing follows."""
     for _ in range(3):
         stream.leave()
     stream.finish()
@@ -300,20 +301,20 @@ def _gcm_head(infos: Sequence[bytes], nonce: bytes, size: int) -> bytes:
     method = der.algorithm(_GCM_256, der.sequence(der.octets(nonce), der.integer(16)))
     inner = der.oid(DATA) + method + der.header(0x80, size)
     before = der.integer(0) + der.set_of(*infos) + der.header(der.SEQUENCE, len(inner) + size) + inner
-    body = der.header(der.SEQUENCE, len(before) + size + 2 + _TAG) + before
-    outer = der.oid(AUTH_ENVELOPED) + der.header(0xA0, len(body) + size + 2 + _TAG) + body
-    return der.header(der.SEQUENCE, len(outer) + size + 2 + _TAG) + outer
+    body = der.header(der.SEQUENCE, len(before) + size + 2 + TAG) + before
+    outer = der.oid(AUTH_ENVELOPED) + der.header(0xA0, len(body) + size + 2 + TAG) + body
+    return der.header(der.SEQUENCE, len(outer) + size + 2 + TAG) + outer
 
 
-def _is_canonical(source: BufferedIOBase, head: _Head, size: int) -> bool:
+def is_as_written(source: BufferedIOBase, head: Head, size: int) -> bool:
     """Whether the file is what ``seal_stream`` writes. The tag is known to be right."""
     if head.length != 32:
         return False
     written = _gcm_head([one.raw for one in head.infos], head.start, size)
-    if source.seek(0, io.SEEK_END) != len(written) + size + 2 + _TAG:
+    if source.seek(0, io.SEEK_END) != len(written) + size + 2 + TAG:
         return False
     source.seek(len(written) + size)
-    if source.read(2) != der.header(der.OCTET_STRING, _TAG):
+    if source.read(2) != der.header(der.OCTET_STRING, TAG):
         return False
     source.seek(0)
     return source.read(len(written)) == written

@@ -22,9 +22,10 @@ from cryptography import x509
 
 from config.refusal import Refused
 from exchange.sealing import der
-from exchange.sealing.ber import Readable, pieces_of
+from exchange.sealing.ber import Malformed, Readable, pieces_of
 from exchange.sealing.enveloped import Opened, open_stream, seal_stream
 from exchange.sealing.judging import Judging, Sign
+from exchange.sealing.one_pass import open_forward
 from exchange.sealing.recipients import Opener, recipient_infos
 from exchange.sealing.signed import SIGNED_DATA, CmsJudgement, around, sign_digest, verify_stream
 from exchange.trust.verdict import FAILED, UNSIGNED
@@ -68,6 +69,9 @@ def unseal_file(
     nothing says that it is whole) and is no mail part that is signed in its own way, which the caller judges.
     Raises ``NotCms``, ``CannotOpen``, ``OSError``.
     """
+    quick = _in_one_pass(source, target, openers, judging)
+    if quick is not None:
+        return quick
     place = target if target is not None else Path(os.environ.get("TMPDIR", "/tmp")) / "congvan"  # noqa: S108
     with _spool(place) as signed:
         opened = open_stream(source, openers, signed)
@@ -85,6 +89,30 @@ def unseal_file(
         with _quarantined(target, keep=lambda: judgement.outcome != FAILED) as plain:
             judgement = verify_stream(signed, None, judging, plain)
     return opened, judgement
+
+
+def _in_one_pass(
+    source: BufferedIOBase, target: Path | None, openers: Sequence[Opener], judging: Judging
+) -> tuple[Opened, CmsJudgement] | None:
+    """Decrypted and judged while it is read once, in a quarantine as ever; ``None`` when it must be read in pieces.
+
+    That is whatever is not as we write it: another content, another form, a wrong tag. The answer is given then.
+    """
+    plain = open_forward(source, openers)
+    if plain is None:
+        return None
+    try:
+        if target is None:
+            judgement = verify_stream(plain, None, judging)
+            return plain.finish(), judgement
+        with _quarantined(target, keep=lambda: judgement.outcome != FAILED) as written:
+            judgement = verify_stream(plain, None, judging, written)
+            opened = plain.finish()
+        return opened, judgement
+    except (Refused, Malformed):
+        return None
+    finally:
+        source.seek(0)
 
 
 def begins_multipart_signed(head: bytes) -> bool:

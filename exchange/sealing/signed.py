@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from config.refusal import Refused
 from exchange.sealing import der
-from exchange.sealing.ber import Buffer, Malformed, Node, Stream, pieces_of
+from exchange.sealing.ber import Buffer, Malformed, Node, Readable, Stream, pieces_of
 from exchange.sealing.judging import CLOCK_SKEW, Judging, Sign, load_certificate, signature_verdict
 from exchange.sealing.signer_info import (
     CONTENT_TYPE,
@@ -182,7 +182,7 @@ def verify_signed(data: bytes, content: bytes | None, judging: Judging) -> CmsJu
 
 
 def verify_stream(
-    source: BufferedIOBase,
+    source: Readable,
     content: BufferedIOBase | None,
     judging: Judging,
     target: BufferedIOBase | None = None,
