@@ -87,7 +87,7 @@ class OpenPgpUnwrapping:
         if not self._pairs:
             raise CannotOpen
         opened = open_openpgp_packet(
-            mail, self._session_key, pooled([*self._exchange.trust.openpgp_keys(), *self._armours])
+            mail, self.session_key, pooled([*self._exchange.trust.openpgp_keys(), *self._armours])
         )
         own = [primary.fingerprint.hex().upper() for primary, _ in self._pairs]
         others = [opened.fingerprint]
@@ -96,7 +96,8 @@ class OpenPgpUnwrapping:
         must_be_sealed_to(opened, [(one, other) for one in own for other in others])
         return opened
 
-    def _session_key(self, message: bytes) -> bytes:
+    def session_key(self, message: bytes) -> bytes:
+        """The session key (its algorithm in front) of a message in octets. Raises `CannotOpen`, `Unavailable`."""
         tried = 0
         for one in session_keys(message):
             for at, (_, subkey) in enumerate(self._pairs):

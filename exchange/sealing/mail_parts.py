@@ -38,7 +38,10 @@ def headers_of(head: bytes) -> Message:
 
 def two_parts(headers: Message, body: bytes) -> tuple[bytes, Message, bytes]:
     """(first part as it is signed, header of the second, body of the second). Raises ``Malformed``."""
-    boundary = headers.get_boundary()
+    try:
+        boundary = headers.get_boundary()
+    except (ValueError, LookupError):
+        boundary = None  # RFC 2231 in a character set that is none
     if not boundary:
         raise Malformed("a multipart without a boundary")
     mark = b"\r\n--" + boundary.encode("ascii", "replace")

@@ -158,8 +158,11 @@ def _files(signed_part: bytes) -> Iterator[tuple[str, str, bytes]]:
         if part.is_multipart():
             continue
         kind = part.get_content_type()
-        data = part.get_payload(decode=True)
-        name = re.sub(r"[^A-Za-z0-9._-]", "_", part.get_filename() or "")[-150:].lstrip("._-")
+        try:
+            data, named = part.get_payload(decode=True), part.get_filename() or ""
+        except (ValueError, LookupError):  # a character set or name that the parser trips over
+            raise PacketBroken("MIME") from None
+        name = re.sub(r"[^A-Za-z0-9._-]", "_", named)[-150:].lstrip("._-")
         if isinstance(data, bytes) and (name or kind in _XML):
             yield name or "document.edxml", kind, data
 

@@ -11,7 +11,7 @@ Of what was encrypted without a tag (AES-CBC) nothing may be rendered as HTML un
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from email.message import Message
 
@@ -28,6 +28,7 @@ from exchange.sealing.mail_parts import (
     two_parts,
 )
 from exchange.sealing.openpgp import OpenPgp, PgpSignature
+from exchange.sealing.openpgp_wire import dearmour
 from exchange.sealing.recipients import CannotOpen, Opener
 from exchange.sealing.signed import CmsJudgement, verify_signed
 from exchange.trust.subject import subject_of
@@ -81,9 +82,16 @@ def verify_mail(
 
 
 def read_mail(
-    data: bytes, judging: Judging, openers: Sequence[Opener] = (), gpg: OpenPgp | None = None
+    data: bytes,
+    judging: Judging,
+    openers: Sequence[Opener] = (),
+    gpg: OpenPgp | None = None,
+    unwrap: Callable[[bytes], bytes] | None = None,
 ) -> ReadMail:
-    """The verdict and what may be shown. ``gpg`` holds the OpenPGP keys that count."""
+    """The verdict and what may be shown. ``gpg`` holds the OpenPGP keys that count.
+
+    ``unwrap`` gives the session key of an OpenPGP message in octets, when the private key is not in ``gpg``.
+    """
     if len(data) > MAX_BYTES:
         return ReadMail(Verdict("mail", UNREADABLE, "the file is too large"))
     if data.startswith(b"From "):
@@ -101,7 +109,7 @@ def read_mail(
             if kind == "multipart/signed":
                 return _named(_detached(headers, body, judging, gpg), outer, encryption)
             if kind == "multipart/encrypted":
-                found = _pgp_opened(headers, body, gpg)
+                found = _pgp_opened(headers, body, gpg, unwrap)
                 if found is None:
                     return _shut()
                 data, signed = found
@@ -178,14 +186,18 @@ def _detached(headers: Message, body: bytes, judging: Judging, gpg: OpenPgp | No
     raise Malformed("multipart/signed is neither S/MIME nor OpenPGP")
 
 
-def _pgp_opened(headers: Message, body: bytes, gpg: OpenPgp | None) -> tuple[bytes, _Signed | None] | None:
+def _pgp_opened(
+    headers: Message, body: bytes, gpg: OpenPgp | None, unwrap: Callable[[bytes], bytes] | None
+) -> tuple[bytes, _Signed | None] | None:
     """What a PGP/MIME message holds, with the signature made together with it; ``None`` without keys."""
     if str(headers.get_param("protocol") or "").lower() != "application/pgp-encrypted":
         raise Malformed("multipart/encrypted is not OpenPGP")
     _, part, content = two_parts(headers, body)
     if gpg is None:
         return None
-    opened = gpg.decrypt(decoded(part, content))
+    message = decoded(part, content)
+    key = unwrap(dearmour(message)) if unwrap is not None else b""
+    opened = gpg.decrypt(message, session_key=key)
     payload = crlf(opened.content)
     return payload, _of_pgp(opened.signatures, payload) if opened.signatures else None
 

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from exchange.trust.verdict import Verdict
 from exchange.verifying.file import verify_file
+from exchange.verifying.mail import verify_mail
 from tests.exchange.sealing.province import Province, pem_of, run
 from tests.exchange.verifying.issued import person
 
@@ -90,3 +91,12 @@ def test_encrypted_around_the_signature(province: Province, made: Path) -> None:
         assert (shut.verdict, shut.encryption) == ("INDETERMINATE", "failed")
         opened = _verify(province, done.stdout, key=True)
         assert (opened.verdict, opened.encryption) == ("TOTAL-PASSED", "decrypted")
+
+
+@pytest.mark.parametrize(
+    "boundary", ["boundary*=\x00tf-8''y", "boundary*=no-such''y", "boundary*0*=%00", 'boundary=""']
+)
+def test_a_boundary_that_the_parser_trips_over(province: Province, boundary: str) -> None:
+    head = f"From: a@a.example\r\nContent-Type: multipart/signed; protocol=x; {boundary}\r\n\r\n"
+    verdict = verify_mail(head.encode() + b"--y\r\n\r\n--y\r\n\r\n--y--\r\n", province.judging)
+    assert (verdict.verdict, verdict.sub_indication) == ("TOTAL-FAILED", "FORMAT_FAILURE")

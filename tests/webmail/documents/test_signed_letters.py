@@ -20,7 +20,9 @@ from exchange.sealing.signed import signed_attributes
 from exchange.signing.key_client import Keys
 from exchange.signing.letters import PURPOSE
 from exchange.signing.protocol import PersonApproval
+from exchange.worker import acts
 from mailserver.store import Ref
+from tests.exchange.sealing.pgp import gpg, gpg_home, make_pair
 from tests.webmail.conftest import Site
 from tests.webmail.documents.conftest import CLERK, DRAFTER, LEADER, DocumentSite
 
@@ -205,3 +207,38 @@ def test_the_registry_encrypts_to_registries(
     assert "Nội dung kín" in own.text, own.status_code
     told = _by_command(documents, raw, tmp_path, capsys)
     assert (told["verdict"], told["encryption"]) == ("INDETERMINATE", "failed")
+
+
+def test_an_openpgp_letter_to_the_agency_is_opened_for_the_clerk(documents: DocumentSite) -> None:
+    """Encrypted and signed by gpg to the agency's key, whose private half is with the signer alone."""
+    receiver, box = _registry(documents, CLERK)
+    table = acts(documents.parts.exchange)
+    ours = table["openpgp.issue"](agency="H12.01", renew=False, by="t")
+    with gpg_home() as home:
+        pair = make_pair(home, "Nguoi gui <a@ngoai.example>")
+        folder = documents.parts.exchange.trust.path / "openpgp"
+        folder.mkdir()
+        (folder / "a.asc").write_bytes(pair.public)
+        assert gpg(home, "--import", data=ours["armour"].encode()).returncode == 0
+        inner = b"Content-Type: text/plain\r\n\r\nWithin the letter\r\n"
+        words = ("-a", "--encrypt", "--sign", "-u", pair.fingerprint, "-r", ours["fingerprint"])
+        sealed = gpg(home, *words, data=inner).stdout.replace(b"\n", b"\r\n")
+    mail = (
+        f"From: a@ngoai.example\r\nTo: {receiver}\r\nSubject: x\r\nDate: Sat, 28 Nov 2026 08:00:00 +0700\r\n"
+        "Message-ID: <8@a.example>\r\nMIME-Version: 1.0\r\nContent-Type: multipart/encrypted; boundary=y;\r\n"
+        ' protocol="application/pgp-encrypted"\r\n\r\n--y\r\nContent-Type: application/pgp-encrypted\r\n\r\n'
+        "Version: 1\r\n--y\r\nContent-Type: application/octet-stream\r\n\r\n"
+    ).encode()
+    put = documents.province.store.append
+    uid = documents.bridge.wait(put(box, mail + sealed + b"\r\n--y--\r\n", 0, 1_700_000_000_000_000))
+    page = documents.signed_in(CLERK).get(f"/mail/registry/{uid}").text
+    assert "Chữ ký số: Hợp lệ (Nguoi gui)" in page
+    assert "Within the letter" in page
+    lines = sealed.split(b"\r\n")
+    lines[8] = lines[8][::-1]
+    uid = documents.bridge.wait(
+        put(box, mail + b"\r\n".join(lines) + b"\r\n--y--\r\n", 0, 1_700_000_000_000_001)
+    )
+    page = documents.signed_in(CLERK).get(f"/mail/registry/{uid}").text
+    assert "Within the letter" not in page
+    assert "Hợp lệ" not in page

@@ -8,12 +8,14 @@ verdict is that of ``congvan verify``; where it fails, nothing that was encrypte
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from flask import g
 
 from config.refusal import Refused
 from exchange.documents.opening import may_open
+from exchange.documents.openpgp import OpenPgpUnwrapping
 from exchange.documents.work import load
 from exchange.receiving import reports
 from exchange.sealing.judging import Judging
@@ -135,11 +137,13 @@ def _read(letter: Letter, data: bytes) -> ReadMail:
     trust = frame.parts().exchange.trust
     judging = Judging(trust.anchors(), require_revocation=True)
     openers = _openers(letter)
-    if letter.summary.parts[0].type.startswith("multipart/") and (keys := trust.openpgp_keys()):
-        try:
-            return read_mail(data, judging, openers, pooled(keys))
-        except Refused:
-            pass  # without gpg an OpenPGP signature can't be decided, which read_mail says
+    if letter.summary.parts[0].type.startswith("multipart/"):
+        unwrap, own = _openpgp(letter)
+        if keys := [*trust.openpgp_keys(), *own]:
+            try:
+                return read_mail(data, judging, openers, pooled(keys), unwrap)
+            except Refused:
+                pass  # without gpg an OpenPGP signature can't be decided, which read_mail says
     return read_mail(data, judging, openers)
 
 
@@ -152,3 +156,15 @@ def _openers(letter: Letter) -> list[Opener]:
     if certificate is None:
         return []
     return [signer_opener(exchange.signer, account.agency_code, certificate, "open", account.address)]
+
+
+def _openpgp(letter: Letter) -> tuple[Callable[[bytes], bytes] | None, list[bytes]]:
+    """What opens OpenPGP letters to the agency for the clerk who reads its registry, and the agency's public keys."""
+    if not letter.place.shared or letter.place.lent_by:
+        return None, []
+    exchange, account = frame.parts().exchange, frame.account()
+    agency = exchange.accounts.agency(account.agency_code)
+    own = exchange.trust.openpgp_of_agency(account.agency_code)
+    if agency is None or not own:
+        return None, []
+    return OpenPgpUnwrapping(exchange, agency, "open", account.address).session_key, own
