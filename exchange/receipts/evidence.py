@@ -40,6 +40,7 @@ from exchange.edxml.model import DocumentPacket
 from exchange.edxml.read import read
 from exchange.receipts.receipt import SUFFIX
 from exchange.sealing.openpgp_form import is_openpgp_mail, read_openpgp_mail, write_openpgp_mail
+from exchange.sealing.openpgp_wire import armour
 from exchange.sealing.packet_form import MAX_MAIL, read_mail, write_mail
 
 VERSION = 1
@@ -112,7 +113,8 @@ def make_evidence(
 def as_written(packet: bytes) -> bytes:
     """The packet mail in either form as it is written, without trace headers. Raises ``Refused``."""
     if is_openpgp_mail(packet):
-        return write_openpgp_mail(*read_openpgp_mail(packet))
+        envelope, message = read_openpgp_mail(packet)
+        return write_openpgp_mail(envelope, armour("MESSAGE", message))
     return write_mail(*read_mail(packet))
 
 

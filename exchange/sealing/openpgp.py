@@ -161,10 +161,8 @@ class OpenPgp:
             raise Refused("openpgp-sign", "Không ký được bằng OpenPGP.", "OpenPGP signing failed.")
         return bytes(done.data)
 
-    def encrypt(
-        self, data: bytes, fingerprints: Sequence[str], signer: str = "", *, armour: bool = True
-    ) -> bytes:
-        """A message to the holders of ``fingerprints``, signed inside by ``signer``. Raises `Refused`."""
+    def encrypt(self, data: bytes, fingerprints: Sequence[str], signer: str = "") -> bytes:
+        """An armoured message to the holders of ``fingerprints``, signed inside by ``signer``. Raises `Refused`."""
         known = self.keys()
         if not fingerprints or any(one not in known for one in fingerprints):
             raise Refused(
@@ -174,7 +172,7 @@ class OpenPgp:
             )
         more: dict[str, Any] = {"sign": self._own(signer)} if signer else {}
         with _AT_ONCE:
-            done = self._gpg.encrypt(data, list(fingerprints), always_trust=True, armor=armour, **more)
+            done = self._gpg.encrypt(data, list(fingerprints), always_trust=True, armor=True, **more)
         if not done.ok or not done.data:
             raise Refused("openpgp-encrypt", "Không mã hóa được bằng OpenPGP.", "OpenPGP encryption failed.")
         return bytes(done.data)

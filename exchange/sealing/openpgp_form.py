@@ -21,11 +21,10 @@ from email.utils import getaddresses
 
 from exchange.sealing import packet_form as form
 from exchange.sealing.mail_parts import Malformed, crlf, decoded, headers_of, sender_of, two_parts
-from exchange.sealing.openpgp_wire import checksum, dearmour
+from exchange.sealing.openpgp_wire import dearmour
 from exchange.sealing.packet_form import Contents, Envelope, PacketBroken
 from exchange.sealing.recipients import CannotOpen
 
-_BEGIN, _END = b"-----BEGIN PGP MESSAGE-----\r\n\r\n", b"-----END PGP MESSAGE-----\r\n"
 _SIGNATURE = "application/pgp-signature"
 _ENCRYPTED = re.compile(rb"(?mi)^Content-Type:[ \t]*multipart/encrypted\b")
 _XML = ("application/xml", "text/xml")
@@ -51,8 +50,8 @@ def fingerprints_digest(fingerprints: Sequence[str]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def write_openpgp_mail(envelope: Envelope, message: bytes) -> bytes:
-    """The packet mail around an OpenPGP message (octets)."""
+def write_openpgp_mail(envelope: Envelope, armoured: bytes) -> bytes:
+    """The packet mail around an OpenPGP message, armoured with its checksum: gpg 2.2 misreads some without it."""
     boundary = form.boundary_of(envelope, "openpgp")
     head = [
         *form.envelope_lines(envelope),
@@ -70,8 +69,7 @@ def write_openpgp_mail(envelope: Envelope, message: bytes) -> bytes:
         'Content-Type: application/octet-stream; name="encrypted.asc"',
         "",
     ]
-    armoured = _BEGIN + form.base64_lines(message) + checksum(message) + b"\r\n" + _END
-    return form.text_of(head) + armoured + form.text_of([f"--{boundary}--"])
+    return form.text_of(head) + crlf(armoured) + form.text_of([f"--{boundary}--"])
 
 
 def write_openpgp_signed(envelope: Envelope, signed_part: bytes, signature: bytes) -> bytes:

@@ -15,7 +15,7 @@ from config.refusal import Refused
 from exchange.sealing import openpgp_form as form
 from exchange.sealing import packet_form
 from exchange.sealing.openpgp import OpenPgp, PgpSignature
-from exchange.sealing.openpgp_wire import PublicKey, SignDigest, detached
+from exchange.sealing.openpgp_wire import PublicKey, SignDigest, dearmour, detached
 from exchange.sealing.packet import Built, OpenedPacket
 from exchange.sealing.packet_form import Contents, Envelope, PacketBroken
 from exchange.sealing.signed import CmsJudgement
@@ -61,11 +61,11 @@ def build_openpgp_packet(
     contents = Contents(envelope, form.fingerprints_digest(keys), name, edxml, tuple(receipts))
     signed_part = packet_form.write_signed_part(contents)
     signature = detached(signed_part, sender.key, int(moment.timestamp()), sender.sign)
-    message = gpg.encrypt(form.write_openpgp_signed(envelope, signed_part, signature), keys, armour=False)
-    mail = form.write_openpgp_mail(envelope, message)
+    armoured = gpg.encrypt(form.write_openpgp_signed(envelope, signed_part, signature), keys)
+    mail = form.write_openpgp_mail(envelope, armoured)
     if len(mail) > packet_form.MAX_MAIL:
         raise Refused("packet-too-large", "Gói tin quá lớn.", "The packet is too large.")
-    return Built(mail, hashlib.sha256(message).hexdigest(), envelope.message_id, b"")
+    return Built(mail, hashlib.sha256(dearmour(armoured)).hexdigest(), envelope.message_id, b"")
 
 
 def open_openpgp_packet(

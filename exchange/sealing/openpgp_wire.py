@@ -150,12 +150,12 @@ def armour(kind: str, data: bytes) -> bytes:
     """``data`` in armour, CRLF, lines of 64, with the checksum that older programs want."""
     text = base64.b64encode(data)
     lines = [text[at : at + _WIDTH] for at in range(0, len(text), _WIDTH)]
-    check = checksum(data)
+    check = _checksum(data)
     begin, end = (f"-----{word} PGP {kind}-----".encode() for word in ("BEGIN", "END"))
     return b"\r\n".join((begin, b"", *lines, check, end, b""))
 
 
-def checksum(data: bytes) -> bytes:
+def _checksum(data: bytes) -> bytes:
     """The last line of armour. Without it gpg 2.2 reads the words of the closing line as data when nothing is padded."""
     return b"=" + base64.b64encode(_crc24(data).to_bytes(3, "big"))
 
@@ -246,7 +246,7 @@ def _public(body: bytes) -> PublicKey:
 
 
 def _crc24(data: bytes) -> int:
-    """RFC 4880 §6.1, by a table."""
+    """RFC 4880 §6.1, by a table: some MB a second, so gpg armours what is large, this what must be compared."""
     crc = 0xB704CE
     for byte in data:
         crc = (crc << 8 & 0xFFFFFF) ^ _TABLE[(crc >> 16) ^ byte]

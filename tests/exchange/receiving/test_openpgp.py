@@ -285,9 +285,10 @@ def test_the_whole_walk_in_openpgp(both: Office) -> None:
     assert (verdict.verdict, verdict.encryption, verdict.not_covered) == ("TOTAL-PASSED", "decrypted", ())
     without = verify_file(evidence, anchors=anchors)
     assert (without.verdict, without.sub_indication) == ("INDETERMINATE", "NO_SIGNING_CERTIFICATE_FOUND")
-    at = evidence.index(b"-----BEGIN PGP MESSAGE") + 400
-    altered = evidence[:at] + bytes((evidence[at] ^ 1,)) + evidence[at + 1 :]
-    assert verify_file(altered, anchors=anchors, pgp_keys=[key]).verdict == "TOTAL-FAILED"
+    end = evidence.index(b"-----END PGP MESSAGE")
+    for at in (evidence.index(b"-----BEGIN PGP MESSAGE") + 400, end - 5, end - 8):  # also in the checksum
+        altered = evidence[:at] + bytes((evidence[at] ^ 1,)) + evidence[at + 1 :]
+        assert verify_file(altered, anchors=anchors, pgp_keys=[key]).verdict == "TOTAL-FAILED"
 
 
 def test_old_packets_open_after_a_renewal(both: Office) -> None:

@@ -8,6 +8,7 @@ import email
 import pytest
 
 from exchange.sealing.openpgp_form import read_openpgp_mail, write_openpgp_mail
+from exchange.sealing.openpgp_wire import armour
 from exchange.sealing.packet_form import Envelope
 from tests.exchange.sealing.pgp import gpg, gpg_home, make_pair
 
@@ -24,7 +25,7 @@ def test_gpg_opens_every_length() -> None:
             if len(message) % 3 not in left:
                 continue
             left.discard(len(message) % 3)
-            mail = write_openpgp_mail(_ENVELOPE, message)
+            mail = write_openpgp_mail(_ENVELOPE, armour("MESSAGE", message))
             assert read_openpgp_mail(mail)[1] == message
             armoured = email.message_from_bytes(mail).get_payload()[1].get_payload(decode=True)
             done = gpg(home, "--decrypt", data=armoured)
