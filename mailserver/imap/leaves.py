@@ -7,12 +7,12 @@ come from the summaries.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from mailserver.imap.grammar import strings
 from mailserver.imap.grammar.fetching import Item
-from mailserver.imap.sections import is_kept, only
+from mailserver.imap.sections import is_kept, only, only_behind
 from mailserver.search.columns import Column, Pieces
 from mailserver.search.facts import Facts
 from mailserver.store import Ref
@@ -60,6 +60,14 @@ class Leaves:
         return {uid: template % tuple([one[uid] for one in by_uid]) for uid in common}
 
 
+def chosen(head: bytes, fields: tuple[bytes, ...]) -> bytes:
+    """The fields of these names in a header, and the empty line."""
+    if not head.endswith(b"\n"):
+        return b"".join([*only(fields).findall(head), b"\r\n"])
+    found = b"".join(only_behind(fields).findall(b"\n" + head))
+    return found[1:] + b"\n\r\n" if found else b"\r\n"
+
+
 def _kind(item: Item) -> str | None:
     if item.section is not None:
         return _FIELDS if item.first is None and item.name == "BODY[]" and is_kept(item.section) else None
@@ -75,8 +83,8 @@ def _template(item: Item) -> bytes:
 def _values(item: Item, column: Any) -> Sequence[Any]:
     """What goes into the template for each message of a page."""
     if item.section is not None:
-        found: Callable[[bytes], list[bytes]] = only(item.section.fields).findall
-        heads = [b"".join([*found(one), b"\r\n"]) for one in column.values()]
+        fields = item.section.fields
+        heads = [chosen(one, fields) for one in column.values()]
         return [b"{%d}\r\n%b" % (len(one), one) for one in heads]
     if item.name == "INTERNALDATE":
         return [strings.internaldate(us) for us in column.values]
