@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Protocol
 
@@ -112,6 +113,11 @@ class Exchange:
         """How each use of a person's key is approved: passkey, token, file; "" without a key or a word."""
         found = self.trust.certificate_of_person(address)
         return subject_of(found).approval if found is not None else ""
+
+    def days_of_person(self, address: str) -> int | None:
+        """Whole days until a person's certificate ends; None without one."""
+        found = self.trust.certificate_of_person(address)
+        return (found.not_valid_after_utc - datetime.now(UTC)).days if found is not None else None
 
     def approval_of_seal(self, code: str) -> str:
         """The same of the key of an agency's seal."""

@@ -20,7 +20,7 @@ from cryptography import x509
 from config.clock import now_us
 from config.refusal import Refused
 from config.settings import Settings
-from congvan import dns_check, status_check
+from congvan import certificates_check, dns_check, status_check
 from congvan.installation import (
     Installation,
     find_settings,
@@ -178,6 +178,10 @@ def _revocation(settings: Settings) -> Iterator[Line]:
             if good
             else "a revocation list has ended: restart the signer",
         )
+
+
+def _certificates(settings: Settings) -> Iterator[Line]:
+    yield Line("certificates", *certificates_check.look(settings))
 
 
 def _status(settings: Settings) -> Iterator[Line]:
@@ -360,6 +364,7 @@ _LOOKS = (
     _keys,
     _tls,
     _revocation,
+    _certificates,
     _status,
     _disk,
     _storage,

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 from config.refusal import Refused, Unavailable
 from exchange.documents import annexes, facts, files, judged, kinds, marks, records, turns
+from exchange.documents.before_signing import agency_may_seal
 from exchange.documents.model import Document
 from exchange.documents.sealed import TEMPLATE, approval_for, row_of, write
 from exchange.documents.states import name_from
@@ -42,6 +43,7 @@ def issue(exchange: Exchange, work: Work, clerk: Account, proofs: Sequence[Passk
     agency = exchange.agency_numbered(work.ref.agency)
     signed, data = content(exchange, work, "signed")
     judged.refuse_compromised(exchange, data)
+    agency_may_seal(exchange, agency.code)
     row = row_of(document)
     with exchange.database.reading() as conn:
         recorded = records.approvals(conn, exchange.seal, work.ref)

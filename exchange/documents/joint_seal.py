@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from config.clock import now_us
 from config.refusal import Refused, Unavailable
 from exchange.documents import facts, files, judged, marks, turns
+from exchange.documents.before_signing import agency_may_seal
 from exchange.documents.joint_rows import joint_columns
 from exchange.documents.model import Approval, Document, DocumentRef
 from exchange.documents.sealed import TEMPLATE, approval_for, row_of, write
@@ -67,6 +68,7 @@ def seal_jointly(
     agency = exchange.agency(turn.code)
     before, data = content(exchange, work, "sealing")
     row = row_of(document)
+    agency_may_seal(exchange, agency.code)
     _enter(exchange, document, agency, clerk)
     recorded = []
     if exchange.approval_of_seal(agency.code) != "passkey":

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from config.clock import now_us, to_local, today_local
 from exchange.documents import annexes, facts, judged, kinds, records
+from exchange.documents.before_signing import agency_may_seal
 from exchange.documents.issuers import joint_note
 from exchange.documents.model import Document, Fields
 from exchange.documents.states import MOVES, move_from
@@ -40,6 +41,7 @@ def number(exchange: Exchange, work: Work, clerk: Account) -> str:
     signed, data = content(exchange, work, "signed")
     attached = annexes.listing(exchange, work.ref)
     judged.refuse_compromised(exchange, data)
+    agency_may_seal(exchange, document.fields.organ_code)
     _ask_before(exchange, work, document, kind, clerk, data)
 
     def job(conn: sa.Connection) -> str:

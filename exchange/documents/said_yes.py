@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from config.refusal import Refused
 from exchange.documents import files, records, signature
+from exchange.documents.before_signing import person_may_sign
 from exchange.documents.model import Document, DocumentRef, StoredFile
 from exchange.documents.presented import begun_for, shown_differs, turn_of
 from exchange.documents.states import MOVES
@@ -57,6 +58,7 @@ def sign(
 ) -> None:
     """Sign one document as ``said``; repeatable with the same yes. Raises `Refused`, `Unavailable`."""
     document, turn, _ = turn_of(exchange, ref, person)
+    person_may_sign(exchange, person.address)
     yes = said(document, turn)
     opened = exchange.document_key(document.fields.key_code, document.wrapped_key, "receive", person.address)
     work = Work(ref, opened.key)

@@ -8,6 +8,7 @@ import secrets
 
 from config.refusal import Refused
 from exchange.documents import files, records, signature, turns
+from exchange.documents.before_signing import person_may_sign
 from exchange.documents.facts import sha256
 from exchange.documents.model import Approval, Document
 from exchange.documents.turns import Turn
@@ -33,6 +34,7 @@ def sign(exchange: Exchange, work: Work) -> None:
 
 
 def _sign(exchange: Exchange, work: Work, document: Document, turn: Turn) -> None:
+    person_may_sign(exchange, turn.by)
     draft, _ = content(exchange, work, "draft")
     kind = "initial" if turn.kind == "initial" else "text"
     with exchange.database.reading() as conn:

@@ -3,7 +3,7 @@
 
 A 1 MB PDF is signed by a person and an organisation, each with a time-stamp, keys in the signer's encrypted
 files, everything in this one process so that the CPU of the signer counts; then 2,000 keys are listed, used and
-renewed.
+renewed, and 2,000 people through the signer's socket.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from cryptography.hazmat.primitives import hashes
@@ -21,11 +22,13 @@ from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.pdf_utils.writer import copy_into_new_writer
 
+from exchange.signing.key_client import Keys
 from exchange.signing.keys import KeyStore, make_secret
 from exchange.signing.pdf.compose import compose_draft
 from exchange.signing.pdf.objects import stream, written
 from exchange.signing.pdf.prepare import prepare
-from tests.exchange.signing.house import DRAFT, build, running
+from exchange.signing.pdf.sign import begin_as_person
+from tests.exchange.signing.house import DRAFT, LEADER, build, pen_stroke, person_approval, running
 
 ROUNDS = 15
 
@@ -95,10 +98,44 @@ def keys(folder: Path, count: int = 2000) -> dict[str, float]:
     }
 
 
+def through_the_signer(folder: Path, count: int = 2000) -> dict[str, float]:
+    """The same people by requests to the signer: wall seconds."""
+    names = [f"a{number}@x.example" for number in range(count)]
+    with running(build(folder)) as house:
+        asked = Keys(house.client)
+
+        def person(name: str, *, renew: bool = False) -> None:
+            asked.person(name, "Người ký", "Chuyên viên", "Văn phòng", "t", renew=renew)
+
+        def sign(name: str) -> None:
+            approval = person_approval(begun.data, replace(LEADER, address=name))
+            house.client.sign_person(name, approval, begun.digest, begun.signed_attrs)
+
+        issued = wall(lambda: [person(name) for name in names])
+        begun = begin_as_person(house.prepared(), house.directory, names[0], pen_stroke("A"))
+        return {
+            f"{count} people issued, wall s": issued,
+            f"{count} people listed, wall s": wall(lambda: list(asked.listing())),
+            f"{count} people signing, wall s": wall(lambda: [sign(name) for name in names]),
+            f"{count} people renewed, wall s": wall(lambda: [person(name, renew=True) for name in names]),
+        }
+
+
+def wall(work: Callable[[], object]) -> float:
+    """Seconds of ``work``."""
+    start = time.perf_counter()
+    work()
+    return round(time.perf_counter() - start, 2)
+
+
 def main() -> None:
     """Print the figures as JSON."""
-    with tempfile.TemporaryDirectory(prefix="cvb") as one, tempfile.TemporaryDirectory() as two:
-        found = pades(Path(one)) | keys(Path(two))
+    with (
+        tempfile.TemporaryDirectory(prefix="cvb") as one,
+        tempfile.TemporaryDirectory() as two,
+        tempfile.TemporaryDirectory(prefix="cvb") as three,
+    ):
+        found = pades(Path(one)) | keys(Path(two)) | through_the_signer(Path(three))
     print(json.dumps(found, indent=1))  # noqa: T201 - this is its output
 
 
