@@ -111,6 +111,12 @@ def _issue(
     else:
         who = _account(exchange, person)
         mode = approval or exchange.approval_of_person(who.address) or "passkey"
+        if mode == "token" and not token:
+            raise Refused(
+                "token-needed",
+                "Khóa kiểu “token” được tạo trong thiết bị riêng của người ký: thêm --token NHÃN (người ký nhập mã PIN), hoặc chọn --approval passkey.",
+                "A key of mode “token” is made in the person's own token: add --token LABEL (the person types the PIN), or take --approval passkey.",
+            )
         use, old = keys.person(
             who.address,
             who.name,

@@ -90,6 +90,7 @@
         onward.textContent = onward.dataset.next;
         onward.classList.add("btn--primary");
         button.remove();
+        for (const part of box.querySelectorAll("[data-until-done]")) part.remove();
       } catch (fault) {
         say(fault.message);
         button.disabled = false;

@@ -15,7 +15,7 @@ import pytest
 from exchange.signing.token_module import TokenPlace
 
 MODULE = Path("/usr/lib/softhsm/libsofthsm2.so")
-PIN = "24680"
+PIN = "Cà-Mau-24680"
 
 
 class Slots:

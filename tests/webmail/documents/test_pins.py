@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from config.refusal import Refused
 from exchange.documents import records, walk
 from exchange.documents.draft import DraftRequest, create
 from exchange.documents.model import DocumentRef
 from exchange.documents.work import load
+from exchange.key_acts import acts
 from exchange.receiving.evidence import evidence_of
 from exchange.sealing.judging import Judging
 from exchange.signing.key_client import Keys
@@ -122,3 +124,24 @@ def test_a_wrong_pin_is_tried_once_for_all_and_a_token_away_says_so(site: Docume
     slots.put_back("lãnh đạo")
     assert leader.post("/signing/pin", chosen | {"pin": PIN}).status_code == 303
     assert {load(exchange, one).state for one in refs} == {"signed"}
+
+
+def test_a_new_token_takes_the_place_of_a_lost_one(site: DocumentSite, slots: Slots) -> None:
+    """`agency key compromised --person … --token`: what was begun is forgotten, the new PIN signs; without a token it says so."""
+    (ref,) = drafts(site, "Về việc phòng cháy")
+    leader, exchange = site.signed_in(LEADER), site.office.exchange
+    leader.get(f"/signing/{ref.id}")
+    lost = acts(exchange)["key.compromised"]
+    told = {"agency": "", "person": LEADER, "approval": "", "which": "both", "by": "t"}
+    with pytest.raises(Refused) as refused:
+        lost(**told)
+    assert refused.value.code == "token-needed"
+    slots.pull("lãnh đạo")
+    slots.new("thiết bị mới")
+    answer = lost(**told, token="thiết bị mới", pin=PIN)
+    assert (answer["approval"], answer["begun"], answer["sessions"]) == ("token", [ref.id], 1)
+    again = site.signed_in(LEADER)
+    shown = again.get(f"/signing/{ref.id}")
+    told = {"pin": PIN, "digest": digest_in(shown.text)}
+    assert again.post(f"/signing/{ref.id}/pin", told).status_code == 303
+    assert load(exchange, ref).state == "signed"

@@ -6,6 +6,7 @@ from __future__ import annotations
 from flask import Blueprint, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
+from exchange.documents.issuers import issuers
 from webmail import frame
 from webmail.frame import open_to_all, page
 from webmail.pages.documents.reading import signatures
@@ -58,6 +59,7 @@ def _page(found: Known | None, code: str, compared: Compared | None, status: int
         status=status,
         found=found,
         fields=found.document.fields if found is not None else None,
+        issuers=issuers(frame.parts().exchange, found.document.fields) if found is not None else [],
         agency=agency,
         code=code,
         compared=compared,
