@@ -107,6 +107,10 @@ class Exchange:
     @cached_property
     def fetcher(self) -> Fetcher:
         """Fetches words on revocation before something that came is judged."""
+        return self.new_fetcher()
+
+    def new_fetcher(self) -> Fetcher:
+        """Another one, for another thread."""
         return Fetcher(self.trust, self.settings.exchange.revocation_seconds)
 
     def approval_of_person(self, address: str) -> str:

@@ -28,7 +28,6 @@ from exchange.exchange import Exchange
 from exchange.receiving import accepting, again, answers, reports
 from exchange.receiving.evidence import evidence_of
 from exchange.receiving.follower import Follower
-from exchange.trust import refreshing
 from exchange.verifying.report import Report
 
 _LEASE, _LEASE_S = "exchange-worker", 30.0
@@ -46,7 +45,6 @@ class ExchangeWorker:
         self._follower = Follower(exchange)
         self._woken = asyncio.Event()
         self._resumed = -_RESUME_EVERY_S
-        self._refreshed = -refreshing.EVERY_S
         self._subscribed = False
 
     async def run(self) -> None:
@@ -72,9 +70,6 @@ class ExchangeWorker:
             done += walk.resume(self._exchange)
             done += late_stamps.stamp_late(self._exchange)
             done += archive.renew_due(self._exchange)
-        if time.monotonic() - self._refreshed >= refreshing.EVERY_S:
-            self._refreshed = time.monotonic()
-            refreshing.refresh(self._exchange.fetcher)
         return done
 
     async def _until_something(self) -> None:

@@ -64,7 +64,6 @@ class Fetcher:
     directory: TrustDirectory
     seconds: float = SECONDS
     _asleep: dict[str, tuple[float, float]] = field(default_factory=dict)
-    _silent: set[str] = field(default_factory=set)
 
     def fetch(
         self,
@@ -81,7 +80,7 @@ class Fetcher:
             return Fetched()
         until, now, got = time.monotonic() + 3 * self.seconds, datetime.now(UTC), 0
         done: set[bytes] = set()
-        self._silent.clear()
+        silent: set[str] = set()
         for leaf in list(certificates)[:_MOST]:
             path = validate_chain(leaf, carried, self.directory.anchors(), now, usage="any").path
             for certificate, issuer in pairwise(path):
@@ -89,10 +88,14 @@ class Fetcher:
                 if name in done or self._has_word(certificate, issuer, now, fresh):
                     continue
                 done.add(name)
-                if time.monotonic() < until and self._one(certificate, issuer, now):
+                if time.monotonic() >= until:
+                    break
+                if self._one(certificate, issuer, now):
                     got += 1
                     self._note(leaf, path[1:-1])
-        return Fetched(got, tuple(sorted(self._silent)))
+                else:
+                    silent.update(_hosts(certificate))
+        return Fetched(got, tuple(sorted(silent)))
 
     def _has_word(
         self,
@@ -129,9 +132,7 @@ class Fetcher:
         self, way: _Way, address: str, certificate: x509.Certificate, issuer: x509.Certificate, now: datetime
     ) -> bool:
         until, pause = self._asleep.get(address, (0.0, 0.0))
-        host = (urlsplit(address).hostname or address)[:100]
         if until > time.monotonic():
-            self._silent.add(host)
             return False
         try:
             if way(address, certificate, issuer, now):
@@ -143,7 +144,6 @@ class Fetcher:
             self._asleep.clear()
         pause = min(max(2 * pause, _PASSED_OVER_S), _LONGEST_S)
         self._asleep[address] = (time.monotonic() + pause, pause)
-        self._silent.add(host)
         return False
 
     def _ocsp(
@@ -171,6 +171,11 @@ class Fetcher:
         target = self.directory.path / folder / name
         target.parent.mkdir(exist_ok=True)
         write_durably(target, data)
+
+
+def _hosts(certificate: x509.Certificate) -> set[str]:
+    named = (*_responders(certificate), *_lists(certificate))
+    return {(urlsplit(one).hostname or one)[:100] for one in named}
 
 
 def _responders(certificate: x509.Certificate) -> list[str]:

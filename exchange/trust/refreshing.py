@@ -7,6 +7,7 @@ within the hour. It is forgotten when the certificate has ended a month ago; a w
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from datetime import UTC, datetime, timedelta
@@ -16,10 +17,17 @@ from config.refusal import Refused
 from exchange.trust.anchors import read_certificates
 from exchange.trust.fetching import ASKED, Fetcher
 
-EVERY_S = 1800.0
+_EVERY_S = 1800.0
 _AGE = timedelta(hours=6)
 _LEFT_BEHIND = timedelta(days=30)
 _ROUND_S = 60.0
+
+
+async def run(fetcher: Fetcher) -> None:
+    """A round every half hour until cancelled, beside receiving: who never answers delays nothing."""
+    while True:
+        await asyncio.to_thread(refresh, fetcher)
+        await asyncio.sleep(_EVERY_S)
 
 
 def refresh(fetcher: Fetcher, now: datetime | None = None) -> int:
