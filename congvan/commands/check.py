@@ -31,6 +31,7 @@ from congvan.installation import (
 )
 from congvan.output import emit
 from congvan.supervisor import running_pid
+from exchange.signing.signer_client import SignerClient
 from exchange.trust.directory import TrustDirectory
 from mailserver.accounts import AccountRef, Accounts
 from mailserver.accounts.schema import account
@@ -178,6 +179,18 @@ def _revocation(settings: Settings) -> Iterator[Line]:
             if good
             else "a revocation list has ended: restart the signer",
         )
+
+
+def _signer(settings: Settings) -> Iterator[Line]:
+    if running_pid(settings) is None:
+        return
+    client = SignerClient(settings.run_dir / "signer.sock", timeout=5)
+    try:
+        keys_held, in_token = client.status()["keys"], client.reach_token()
+    finally:
+        client.close()
+    where = ("có khóa trong thiết bị", "some in the token") if in_token else ("trong tệp", "in files")
+    yield Line("signer", True, f"{keys_held} khóa, {where[0]}", f"{keys_held} keys, {where[1]}")
 
 
 def _certificates(settings: Settings) -> Iterator[Line]:
@@ -364,6 +377,7 @@ _LOOKS = (
     _keys,
     _tls,
     _revocation,
+    _signer,
     _certificates,
     _status,
     _disk,

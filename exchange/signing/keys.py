@@ -202,6 +202,17 @@ class KeyStore:
         found = self._loaded.get(name)
         return found[1] if found is not None else cast(Approval, self._head(name)[0]["approval"])
 
+    def reach_token(self) -> bool:
+        """False without keys in the signer's token. Raises `Unavailable`, `Refused` when they can't be reached."""
+        if self._token is None:
+            return False
+        for name in self.names():
+            head, _ = self._head(name)
+            if "token" in head and "label" not in head:
+                self._token.key(head["token"])
+                return True
+        return False
+
     @contextmanager
     def opened(self, name: str, pin: str) -> Iterator[ec.EllipticCurvePrivateKey]:
         """The key in a person's own token, usable inside the ``with``. Raises as `OwnTokens.opened` does."""

@@ -308,6 +308,10 @@ class Operations:
         """That it lives, and which keys it holds."""
         return {"keys": len(self._store.names()), "origin": self._origin}
 
+    def op_reach_token(self, request: Values) -> Values:
+        """Whether a key in the signer's own token can be used now; refuses with what is wrong."""
+        return {"held": self._store.reach_token()}
+
     def _timestamps(self) -> TimestampAuthority:
         if self._stamps is None:
             key, _ = self._store.elliptic("tsa")

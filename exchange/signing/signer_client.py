@@ -173,6 +173,10 @@ class SignerClient:
         """``{"keys": n, "origin": …}`` when it answers."""
         return self.ask("status")
 
+    def reach_token(self) -> bool:
+        """Whether keys lie in the signer's own token and can be used. Raises `Unavailable` with what is wrong."""
+        return bool(self.ask("reach_token")["held"])
+
     def close(self) -> None:
         """Closes idle connections."""
         while True:

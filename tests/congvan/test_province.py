@@ -480,3 +480,4 @@ def test_check_fetches_the_list_where_certificates_say(demo: Demo) -> None:
     done = demo.run("check")
     assert f"served at http://{demo.ready['status']}" in done.stdout
     assert "none ends within 30 days" in done.stdout
+    assert re.search(r"signer +\d+ khóa, trong tệp · \d+ keys, in files", done.stdout)

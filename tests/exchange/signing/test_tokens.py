@@ -97,8 +97,10 @@ def test_the_signers_token_is_pulled_and_put_back_without_a_restart(tmp_path: Pa
                 assert isinstance(away, Unavailable)
                 assert "cắm lại" in away.vi
                 assert "plug it in" in away.en
+            refused("token-away", house.client.reach_token)
             assert len(list(keys.listing())) == listed, "keys are listed while a token is away"
             slots.put_back("cơ quan")
+            assert house.client.reach_token()
             assert judge_pdf(house.issued(), house.anchors()).official
 
 
