@@ -12,10 +12,11 @@ from exchange.documents.opening import open_any
 from exchange.documents.work import load, take_up
 from exchange.exchange import Exchange
 from exchange.receipts.evidence import make_evidence
-from exchange.receipts.receipt import read_receipt
+from exchange.receipts.receipt import Receipt, read_receipt
 from exchange.receiving.proving import receipt_of
 from exchange.signing.key_client import Keys
 from exchange.signing.phone.approval import Approval
+from exchange.trust.revocation import lists_about
 from exchange.verifying.approval import write_approval
 
 _OURS = ("document.sent", "document.arrived", "document.registered", "document.refused")
@@ -55,18 +56,25 @@ def evidence_of(exchange: Exchange, ref: DocumentRef, who: str) -> bytes:
     others = {
         digest for _, digest in document.fields.other_packets
     }  # receipts on another packet prove another
-    receipts = [(name, data) for name, data in receipts if read_receipt(data).event.packet not in others]
+    read = [(name, data, read_receipt(data)) for name, data in receipts]
+    receipts = [(name, data) for name, data, one in read if one.event.packet not in others]
     anchors = exchange.trust.anchors()
+    shown = [*anchors.intermediates, *(one for _, _, found in read for one in _certificates(found))]
+    shown += [one for one in (exchange.trust.signing_certificate_of_agency(agency.code),) if one is not None]
     return make_evidence(
         mail,
         opened.content_key,
         opened.edxml,
         receipts,
         anchors.intermediates,
-        anchors.crls,
+        lists_about(shown, anchors.crls),
         [_with_certificates(exchange, one) for one in said],
         [exchange.files.read(work.key, one) for one in kept if one.role == "stamp"],
     )
+
+
+def _certificates(receipt: Receipt) -> tuple[x509.Certificate, ...]:
+    return (*receipt.log_certificates, *(receipt.act.certificates if receipt.act else ()))
 
 
 def _with_certificates(exchange: Exchange, proof: str) -> bytes:

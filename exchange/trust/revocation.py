@@ -49,6 +49,14 @@ def status_of(
     return answer
 
 
+def lists_about(
+    certificates: Iterable[x509.Certificate], crls: Iterable[x509.CertificateRevocationList]
+) -> list[x509.CertificateRevocationList]:
+    """The lists of those who issued these certificates: what is worth carrying along with them."""
+    issuers = {one.issuer for one in certificates}
+    return [one for one in crls if one.issuer in issuers]
+
+
 def current(crl: x509.CertificateRevocationList, at: datetime) -> bool:
     """Whether ``at`` lies between thisUpdate and nextUpdate."""
     return crl.last_update_utc <= at and (crl.next_update_utc is None or at <= crl.next_update_utc)

@@ -16,19 +16,22 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from pyhanko.sign.validation.dss import DocumentSecurityStore
 
+from exchange.trust.revocation import lists_about
+
 
 def add_validation_data(
     data: bytes, certificates: Iterable[x509.Certificate], crls: Iterable[x509.CertificateRevocationList]
 ) -> bytes:
-    """``data`` with certificates and revocation lists in its DSS, as a revision of its own."""
+    """``data`` with certificates and the lists of their issuers in its DSS, as a revision of its own."""
+    known = list(dict.fromkeys(certificates))
     out = io.BytesIO(data)
     DocumentSecurityStore.add_dss(
         out,
         None,
-        certs=[
-            asn1_x509.Certificate.load(one.public_bytes(Encoding.DER)) for one in dict.fromkeys(certificates)
+        certs=[asn1_x509.Certificate.load(one.public_bytes(Encoding.DER)) for one in known],
+        crls=[
+            asn1_crl.CertificateList.load(one.public_bytes(Encoding.DER)) for one in lists_about(known, crls)
         ],
-        crls=[asn1_crl.CertificateList.load(one.public_bytes(Encoding.DER)) for one in crls],
         strict=False,
     )
     return out.getvalue()

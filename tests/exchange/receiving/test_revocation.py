@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 import time
 from collections.abc import Iterator
@@ -12,13 +13,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from asn1crypto.crl import CertificateList
+from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.sign.validation.dss import DocumentSecurityStore
 
 from exchange.documents.work import load
 from exchange.receiving import again
+from exchange.receiving.evidence import evidence_of
+from exchange.trust import authority as ca
 from exchange.trust.status_places import key_id
 from tests.conftest import Province
 from tests.exchange.documents.office import Office, office
-from tests.exchange.receiving.carrying import RECEIVER, arrivals, issue, round_trip
+from tests.exchange.receiving.carrying import CLERK, RECEIVER, arrivals, issue, issued_pdf, round_trip
 
 
 @dataclass
@@ -131,3 +137,26 @@ def test_what_was_revoked_since_is_not_taken(abroad: Office, elsewhere: Elsewher
     (came,) = arrivals(abroad)
     assert came.state in ("held", "refused")
     assert "REVOKED" in came.fields.reason
+
+
+def test_lists_of_strangers_are_not_carried_in_our_files(small_office: Office) -> None:
+    """A fetched list lies beside ours; PDFs and evidence carry those of the authorities that signed in them."""
+    exchange = small_office.exchange
+    stranger = ca.make_root("Stranger", "Nơi khác")
+    exchange.trust.put_crl("fetched-0", ca.make_crl(stranger, 1))
+    told = issue(small_office)
+    round_trip(small_office)
+    mark = b"Stranger"
+    document, pdf = issued_pdf(small_office, told)
+    assert mark not in b"".join(one.dump() for one in dss_of(pdf))
+    assert len(dss_of(pdf)) == 2
+    evidence = evidence_of(exchange, document.ref, CLERK)
+    assert mark not in evidence
+    assert b"crls/02.crl" in evidence
+    assert b"crls/03.crl" not in evidence
+
+
+def dss_of(pdf: bytes) -> list[CertificateList]:
+    """The revocation lists in a PDF."""
+    store = DocumentSecurityStore.read_dss(PdfFileReader(io.BytesIO(pdf)))
+    return [CertificateList.load(one.get_object().data) for one in store.crls]
