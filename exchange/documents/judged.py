@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import io
 from datetime import date
 
 from cryptography import x509
+from pyhanko.pdf_utils.reader import PdfFileReader
 
 from config.refusal import Refused
 from exchange.documents import files, records
@@ -13,6 +15,8 @@ from exchange.documents.facts import Issuing, signature_facts
 from exchange.documents.model import Document
 from exchange.exchange import Exchange
 from exchange.trust.pdf_judge import judge_pdf
+from exchange.trust.revocation import lists_about
+from exchange.trust.subject import subject_of
 from exchange.trust.verdict import Verdict
 from mailserver.accounts import Account
 from policy.facts import SignatureFacts
@@ -28,22 +32,22 @@ def refuse_compromised(exchange: Exchange, pdf: bytes) -> None:
 
     Its time-stamp proves that the signature came first, but what was not sent yet is better signed anew.
     """
-    lost = {
-        entry.serial_number
-        for crl in exchange.trust.crls()
-        for entry in crl
-        if _reason(entry) is x509.ReasonFlags.key_compromise
-    }
-    if not lost:
-        return
-    for one in verdict_of(exchange, pdf).signatures:
-        if one.certificate and x509.load_der_x509_certificate(one.certificate).serial_number in lost:
-            raise Refused(
-                "key-compromised",
-                f"Khóa ký của {one.signer} đã bị lộ sau khi ký. Lập dự thảo mới và ký lại.",
-                f"The key of {one.signer} was compromised after signing. Make a new draft and sign again.",
-                rule="R-SIG-22",
-            )
+    known = exchange.trust.anchors().crls
+    for one in PdfFileReader(io.BytesIO(pdf)).embedded_signatures:
+        certificate = x509.load_der_x509_certificate(one.signer_cert.dump())
+        for crl in lists_about([certificate], known):
+            entry = crl.get_revoked_certificate_by_serial_number(certificate.serial_number)
+            if entry is not None and _reason(entry) is x509.ReasonFlags.key_compromise:
+                raise _compromised(subject_of(certificate).name)
+
+
+def _compromised(signer: str) -> Refused:
+    return Refused(
+        "key-compromised",
+        f"Khóa ký của {signer} đã bị lộ sau khi ký. Lập dự thảo mới và ký lại.",
+        f"The key of {signer} was compromised after signing. Make a new draft and sign again.",
+        rule="R-SIG-22",
+    )
 
 
 def _reason(entry: x509.RevokedCertificate) -> x509.ReasonFlags | None:

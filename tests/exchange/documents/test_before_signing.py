@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,6 +18,7 @@ from exchange.documents.said_yes import Yes
 from exchange.documents.sign import sign
 from exchange.documents.work import load, take_up
 from exchange.registers import rows
+from exchange.signing.key_client import Keys
 from exchange.signing.keys import KeyStore
 from exchange.signing.provision import issuing_authority
 from exchange.trust import authority as ca
@@ -118,3 +120,28 @@ def test_nothing_is_signed_with_a_revocation_list_that_ended(small_office: Offic
     assert refused.value.code == "revocation-list-old"
     exchange.trust.put_crl("issuing", ca.make_crl(issuing, 10))
     assert walk.go_on(exchange, ref, clerk)["state"] == "sent"
+
+
+@pytest.mark.parametrize(("reason", "code"), [("keyCompromise", "key-compromised"), ("superseded", "")])
+def test_what_a_key_signed_before_it_was_lost_is_not_issued(
+    small_office: Office, reason: str, code: str
+) -> None:
+    """A new key has the old one's place; only a lost one stops what it signed, a renewed one does not."""
+    exchange, people = small_office.exchange, small_office.province.people
+    ref = approved(small_office)
+    sign(exchange, take_up(exchange, ref, "t"))
+    who = people[LEADER]
+    _, (old,) = Keys(exchange.signer).person(
+        who.address, who.name, who.title, who.agency_name, "t", approval="file", renew=True
+    )
+    second = int(time.time())
+    while int(time.time()) == second:  # a revocation's time has whole seconds (RFC 5280 §4.1.2.5)
+        time.sleep(0.05)
+    exchange.signer.revoke(old, reason, "t")
+    if not code:
+        assert walk.go_on(exchange, ref, people[CLERK])["state"] == "sent"
+        return
+    with pytest.raises(Refused) as refused:
+        walk.go_on(exchange, ref, people[CLERK])
+    assert refused.value.code == code
+    assert who.name in refused.value.vi
