@@ -16,19 +16,26 @@ import subprocess
 import sys
 import tempfile
 import time
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, pkcs12
 
 from exchange.sealing.secure_mail import encrypt_mail, sign_mail
+from exchange.trust import authority as ca
 from tests.exchange.sealing.province import Province
 
 MAIL = (
-    b"From: vt@a.example\r\nTo: vt@b.example\r\nSubject: Thong bao\r\nDate: Sat, 28 Nov 2026 08:00:00 +0700\r\n"
+    b"From: vt@a.example\r\nTo: vt@b.example\r\nSubject: Thong bao\r\nDate: "
+    + formatdate().encode()
+    + b"\r\n"
     b"Message-ID: <tb@a.example>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n"
     b"Kinh gui dong chi.\r\n"
 )
+"""Of today: a letter that was signed long after its Date is shown as a mismatch."""
 _SHOW = """
 const [path, done] = arguments;
 (async () => {
@@ -49,7 +56,7 @@ const [path, done] = arguments;
     const body = inner.getElementById("messagepane")?.contentDocument?.body;
     said.text = body ? body.textContent.trim() : "";
     said.subject = inner.getElementById("expandedsubjectBox")?.textContent || "";
-    if (said.text && n > 16) { win.close(); break; }
+    if (said.text && n > (said.signed ? 16 : 40)) { win.close(); break; }
   }
   done(said);
 })().catch(e => done({ error: String(e) + " " + e.stack }));
@@ -153,7 +160,19 @@ def main() -> int:
 def _letters(province: Province, folder: Path) -> dict[str, tuple[Path, str, str]]:
     """Name → (file, the icon of the signature, the icon of the encryption) that must be shown."""
     signed = sign_mail(MAIL, province.a.chain, province.a.sign)
+    key = ca.new_key()
+    own = ca.person_certificate(
+        province.issuing,
+        key.public_key(),
+        agency="A",
+        title="Chuyên viên",
+        name="Người A",
+        address="vt@a.example",
+    )
+    chain = (own, province.issuing.certificate)
+    by_person = sign_mail(MAIL, chain, lambda data: key.sign(data, ec.ECDSA(hashes.SHA256())))
     made = {
+        "by a person": (by_person, "message-signed-ok", ""),
         "signed": (signed, "message-signed-ok", ""),
         "altered": (signed.replace(b"Kinh gui", b"Kinh giu"), "!message-signed-ok", ""),
         "encrypted": (

@@ -14,7 +14,7 @@ import pytest
 
 from config.clock import now_us
 from config.refusal import Refused
-from exchange.documents import finding
+from exchange.documents import finding, listing
 from exchange.documents.packing import organ
 from exchange.documents.work import load
 from exchange.edxml.model import DocumentPacket, StatusPacket
@@ -29,6 +29,7 @@ from exchange.trust.anchors import Anchors
 from exchange.verifying.file import verify_file
 from exchange.worker import acts
 from mailserver.accounts import Agency
+from mailserver.accounts.changes import NewAgency, add_agency
 from tests.exchange.documents.office import Office
 from tests.exchange.receiving.carrying import (
     CLERK,
@@ -130,8 +131,6 @@ def partner(small_office: Office) -> Iterator[Partner]:
 
 
 def _incoming(office: Office) -> list:  # type: ignore[type-arg]
-    from exchange.documents import listing
-
     return listing.listing(office.exchange, office.home.number, "incoming")[::-1]
 
 
@@ -154,6 +153,37 @@ def test_gpg_opens_what_we_send_and_answers_in_the_same_form(partner: Partner) -
     assert outcome(office, told) == ("delivered", [("sent", True), ("arrived", False)])
     partner.send(partner.mail(partner.status(told, "03")))
     assert outcome(office, told)[0] == "accepted"
+
+
+def test_one_document_to_partners_of_both_kinds(partner: Partner) -> None:
+    """A packet of its own for each kind, each with its digest; the answer on one is no incident of the other."""
+    office, table = partner.office, acts(partner.office.exchange)
+    new = NewAgency("H12.03", "Sở Tư pháp", "STP", "sotuphap.camau.example")
+    office.province.database.write(lambda conn: add_agency(conn, office.province.seal, new))
+    office.province.accounts.forget()
+    table["key.issue"](agency="H12.03", person="", approval="file", renew="", by="t")
+    told = issue(office, to=["H12.02", "H12.03"])
+    mails = {recipient: mail for _, recipient, mail in take_queue(office)}
+    theirs = mails[partner.agency.registry_address]
+    (other,) = [mail for recipient, mail in mails.items() if recipient != partner.agency.registry_address]
+    assert b"authEnveloped-data" in other
+    assert packet_digest(other) == told["packet_digest"] != packet_digest(theirs)
+    partner.opened(theirs)
+    document = finding.find(office.exchange, told["id"])
+    assert document.fields.packet_for("H12.02") == packet_digest(theirs)
+    assert document.fields.packet_for("H12.03") == packet_digest(other)
+    opened = table["document.open"](mail=theirs, agency="H12.01", who=CLERK)
+    assert opened["verdict"]["verdict"] == "TOTAL-PASSED"
+    partner.send(partner.mail(partner.status(told, "01")))
+    status = listing.status(office.exchange, document.ref)
+    assert {one["agency"]: one["outcome"] for one in status["recipients"]} == {
+        "H12.02": "delivered",
+        "H12.03": "pending",
+    }
+    office.sequencer.sequence_once()
+    evidence = evidence_of(office.exchange, document.ref, CLERK)
+    verdict = verify_file(evidence, anchors=Anchors(office.exchange.trust.own_roots()))
+    assert verdict.verdict == "TOTAL-PASSED"
 
 
 def test_a_document_from_gpg_is_opened_judged_and_answered(partner: Partner) -> None:
