@@ -52,8 +52,7 @@ def seal_openpgp(
         )
     own, _ = read_certificate(armours[0])
     fingerprint = partner_key(exchange, receiver.code)
-    theirs = exchange.trust.openpgp_of_partner(receiver.code, fingerprint)
-    if theirs is None:
+    if exchange.trust.openpgp_of_partner(receiver.code, fingerprint) is None:
         raise Refused(
             "no-openpgp-key",
             f"Chưa ghim khóa OpenPGP của {receiver.name} (`congvan agency pin add`).",
@@ -65,7 +64,7 @@ def seal_openpgp(
         edxml,
         OpenPgpSender(sender.registry_address, own, keys.sign),
         [(receiver.registry_address, fingerprint)],
-        pooled([armours[0], theirs]),
+        pooled(exchange.trust.openpgp_ring()),
         name=name,
         receipts=receipts,
     )
@@ -77,8 +76,7 @@ class OpenPgpUnwrapping:
     def __init__(self, exchange: Exchange, agency: Agency, purpose: str, who: str = "") -> None:
         """``purpose``: ``receive`` on arrival, ``open`` for a person (``who``)."""
         self._exchange = exchange
-        self._armours = exchange.trust.openpgp_of_agency(agency.code)
-        self._pairs = [read_certificate(one) for one in self._armours]
+        self._pairs = [read_certificate(one) for one in exchange.trust.openpgp_of_agency(agency.code)]
         self._ask = partial(OpenPgpKeys(exchange.signer, agency.code).unwrap, purpose=purpose, who=who)
         self.uses: list[Use] = []
 
@@ -86,9 +84,8 @@ class OpenPgpUnwrapping:
         """Open and judge a packet mail. Raises `CannotOpen`, `PacketBroken`, `Unavailable`."""
         if not self._pairs:
             raise CannotOpen
-        opened = open_openpgp_packet(
-            mail, self.session_key, pooled([*self._exchange.trust.openpgp_keys(), *self._armours])
-        )
+        gpg = pooled(self._exchange.trust.openpgp_ring())
+        opened = open_openpgp_packet(mail, self.session_key, gpg)
         own = [primary.fingerprint.hex().upper() for primary, _ in self._pairs]
         others = [opened.fingerprint]
         if opened.fingerprint in own:  # one that we sent

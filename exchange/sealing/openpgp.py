@@ -174,7 +174,13 @@ class OpenPgp:
         with _AT_ONCE:
             done = self._gpg.encrypt(data, list(fingerprints), always_trust=True, armor=True, **more)
         if not done.ok or not done.data:
-            raise Refused("openpgp-encrypt", "Không mã hóa được bằng OpenPGP.", "OpenPGP encryption failed.")
+            raise Refused(
+                "openpgp-encrypt",
+                "Không mã hóa được bằng OpenPGP: khóa của nơi nhận hết hạn, bị thu hồi hoặc không dùng để mã hóa. "
+                "Xin khóa mới và ghim lại (`congvan agency pin add`).",
+                "OpenPGP encryption failed: the recipient's key has expired, is revoked or can't be encrypted to. Ask for "
+                "a new one and pin it (`congvan agency pin add`).",
+            )
         return bytes(done.data)
 
     def decrypt(self, data: bytes, now: datetime | None = None, session_key: bytes = b"") -> PgpOpened:

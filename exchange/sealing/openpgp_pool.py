@@ -23,7 +23,8 @@ _KEPT: OrderedDict[bytes, tuple[OpenPgp, Path]] = OrderedDict()
 def pooled(keys: Iterable[bytes]) -> OpenPgp:
     """A home with exactly ``keys`` (armour of public keys; one that gpg can't read is passed over).
 
-    Raises `Unavailable` without gpg. The home that was not used for longest goes when a fifth set is asked for.
+    Raises `Unavailable` without gpg. Sets change only with the keys; the one that was not used for longest goes when a
+    fifth is asked for, long after work with it ended.
     """
     every = list(dict.fromkeys(keys))
     name = hashlib.sha256(b"\0".join(every)).digest()

@@ -69,6 +69,11 @@ class TrustDirectory:
         """The OpenPGP keys (armour) of partners who have nothing else: pinned, or put into ``openpgp/*.asc`` by hand."""
         return [one.read_bytes() for one in sorted((self.path / "openpgp").glob("*.asc"))[:500]]
 
+    def openpgp_ring(self) -> list[bytes]:
+        """All of those and the present and earlier keys of our own agencies: one ring of public keys for gpg."""
+        own = sorted((self.path / "agencies").glob("*.asc"))
+        return [*self.openpgp_keys(), *(one.read_bytes() for one in own)]
+
     def openpgp_of_partner(self, code: str, fingerprint: str) -> bytes | None:
         """The OpenPGP key (armour) that was pinned for an agency elsewhere."""
         path = self._openpgp_file(code, fingerprint)

@@ -357,6 +357,11 @@ def test_pins_of_openpgp_keys(small_office: Office) -> None:
             "no-openpgp-key",
             b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nabcd\n-----END PGP PUBLIC KEY BLOCK-----\n",
         )
+        signs = gpg(
+            home, "--passphrase", "", "--quick-generate-key", f"S <{registry}>", "ed25519", "sign", "never"
+        )
+        only = signs.stderr.decode().partition("KEY_CREATED P ")[2].split()[0]
+        refused("openpgp-encrypt", gpg(home, "--armor", "--export", only).stdout)
         weak = make_pair(home, f"W <{registry}>", "rsa1024", "never", "--allow-weak-key-signatures")
         refused("weak-key", weak.public)
         table["pin.add"](

@@ -137,13 +137,11 @@ def _read(letter: Letter, data: bytes) -> ReadMail:
     trust = frame.parts().exchange.trust
     judging = Judging(trust.anchors(), require_revocation=True)
     openers = _openers(letter)
-    if letter.summary.parts[0].type.startswith("multipart/"):
-        unwrap, own = _openpgp(letter)
-        if keys := [*trust.openpgp_keys(), *own]:
-            try:
-                return read_mail(data, judging, openers, pooled(keys), unwrap)
-            except Refused:
-                pass  # without gpg an OpenPGP signature can't be decided, which read_mail says
+    if letter.summary.parts[0].type.startswith("multipart/") and (keys := trust.openpgp_ring()):
+        try:
+            return read_mail(data, judging, openers, pooled(keys), _openpgp(letter))
+        except Refused:
+            pass  # without gpg an OpenPGP signature can't be decided, which read_mail says
     return read_mail(data, judging, openers)
 
 
@@ -158,13 +156,12 @@ def _openers(letter: Letter) -> list[Opener]:
     return [signer_opener(exchange.signer, account.agency_code, certificate, "open", account.address)]
 
 
-def _openpgp(letter: Letter) -> tuple[Callable[[bytes], bytes] | None, list[bytes]]:
-    """What opens OpenPGP letters to the agency for the clerk who reads its registry, and the agency's public keys."""
+def _openpgp(letter: Letter) -> Callable[[bytes], bytes] | None:
+    """What opens OpenPGP letters to the agency for the clerk who reads its registry."""
     if not letter.place.shared or letter.place.lent_by:
-        return None, []
+        return None
     exchange, account = frame.parts().exchange, frame.account()
     agency = exchange.accounts.agency(account.agency_code)
-    own = exchange.trust.openpgp_of_agency(account.agency_code)
-    if agency is None or not own:
-        return None, []
-    return OpenPgpUnwrapping(exchange, agency, "open", account.address).session_key, own
+    if agency is None or not exchange.trust.openpgp_of_agency(agency.code):
+        return None
+    return OpenPgpUnwrapping(exchange, agency, "open", account.address).session_key
