@@ -37,8 +37,8 @@ debian: ## the Debian packages that the tests use as foreign programs
 demo: install ## a small province: web, IMAP and SMTP on loopback (Ctrl-C ends it)
 	$(BIN)/congvan demo --dir $(DIR)
 
-test: debian install-dev ## all tests
-	$(BIN)/python -m pytest
+test: debian install-dev ## all tests, a process a core
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 check: install-dev lint build-check ## lint, types, import contracts, lock, wheel
 
