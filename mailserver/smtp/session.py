@@ -183,7 +183,8 @@ class SessionBase(SMTP):
     async def push(self, status: str | bytes) -> None:
         """Queue a reply; it leaves with those before it once no further command is waiting (RFC 2920)."""
         line = status.encode("utf-8") if isinstance(status, str) else status
-        if line[:1] in (b"4", b"5") and not line.startswith(b"452"):
+        # 4yz is our trouble or a matter of time, not the client's error; 454 is one who tries passwords.
+        if line.startswith((b"5", b"454")):
             self._errors += 1
         self._waiting.append(line)
         if not self.session_reader.holds_a_line or len(self._waiting) > 100:

@@ -133,7 +133,7 @@ def test_unknown_at_our_own_mx_comes_back(carrying: Make, monkeypatch: pytest.Mo
     one = carrying()
     one.send(Recipient(CV2), carry_all=True)
     monkeypatch.setattr(
-        one.mail.delivery, "recipient", lambda address: "local" if address == CV1 else "unknown"
+        one.mail.delivery, "recipient", lambda address, account: "local" if address == CV1 else "unknown"
     )
     one.start()
     (told,) = one.until(lambda: one.mail.inbox(CV1))

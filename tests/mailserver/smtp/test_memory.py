@@ -19,7 +19,7 @@ from config.settings import Listen, Mail, Settings
 from mailserver.smtp.server import SmtpServer
 
 async def main():
-    delivery = SimpleNamespace(max_bytes=10_000_000, recipient=lambda address: "local")
+    delivery = SimpleNamespace(max_bytes=10_000_000, recipient=lambda address, account: "local")
     settings = Settings(base=Path(sys.argv[1]), file=Path(), listen=Listen(smtp="127.0.0.1:0", submission=""), mail=Mail())
     server = SmtpServer(delivery, SimpleNamespace(), settings, None)
     await server.start()
