@@ -20,6 +20,7 @@ from mailserver.store.listing import Columns
 from mailserver.store.model import flagged
 
 _SPLIT = 64
+_FEW_KINDS = 16
 FEW = 200
 """So many rows are read without a thread (about 0.5 ms)."""
 
@@ -192,9 +193,21 @@ class View:
         """A keyword this session has just made."""
         self._know({**self.words.keywords, bit: name})
 
-    def foresee(self, positions: Sequence[int], how: str, mask: int) -> tuple[list[int], Foreseen]:
+    def foresee(self, positions: Sequence[int], how: str, mask: int) -> tuple[Sequence[int], Foreseen]:
         """What a change of flags at rising positions does: (positions that change, the same for the store)."""
         flags, uids = self._flags, self._uids
+        run = neighbours(positions)
+        if run is not None and len(kinds := set(flags[run.start : run.stop])) <= _FEW_KINDS:
+            new = {one: flagged(one, how, mask) for one in kinds}
+            if all(
+                new[one] != one for one in kinds
+            ):  # as mostly when thousands are named: all of them change
+                here, unseen = flags[run.start : run.stop], 0
+                for one in kinds:
+                    if one & SEEN != new[one] & SEEN:
+                        unseen += here.count(one) * (1 if one & SEEN else -1)
+                return run, Foreseen(self.modseq, uids[run.start : run.stop], unseen)
+        changing: list[int]
         if how == "add":
             changing = [at for at in positions if flags[at] & mask != mask]
         elif how == "remove":
@@ -213,6 +226,13 @@ class View:
         if not done.foreseen:
             return False
         flags, modseqs = self._flags, self._modseqs
+        if isinstance(changed, range):
+            here = slice(changed.start, changed.stop)
+            new = {one: flagged(one, how, mask) for one in set(flags[here])}
+            flags[here] = array("q", map(new.__getitem__, flags[here]))
+            modseqs[here] = array("q", [done.modseq]) * len(changed)
+            self.modseq = done.modseq
+            return True
         for at in changed:
             flags[at] = flagged(flags[at], how, mask)
             modseqs[at] = done.modseq
@@ -237,6 +257,13 @@ class View:
             self._modseqs = array("q", [self._modseqs[at] for at in keep])
         self.exists = len(self._uids)
         return [at + 1 for at in reversed(positions)], uids
+
+
+def neighbours(positions: Sequence[int]) -> range | None:
+    """Rising positions as one range, when they are neighbours."""
+    if positions and positions[-1] - positions[0] == len(positions) - 1:
+        return range(positions[0], positions[-1] + 1)
+    return None
 
 
 def positions_of(view: View, wanted: SequenceSet, *, uid: bool) -> list[int]:

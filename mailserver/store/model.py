@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -77,8 +77,10 @@ class Mailbox:
     keywords: dict[int, str] = field(default_factory=dict)
 
 
-def ranges(uids: Iterable[int]) -> list[tuple[int, int]]:
-    """Sorted ``uids`` as closed ranges: ``[1, 2, 3, 7]`` gives ``[(1, 3), (7, 7)]``."""
+def ranges(uids: Sequence[int]) -> list[tuple[int, int]]:
+    """Rising ``uids`` as closed ranges: ``[1, 2, 3, 7]`` gives ``[(1, 3), (7, 7)]``."""
+    if uids and uids[-1] - uids[0] == len(uids) - 1:
+        return [(uids[0], uids[-1])]
     found: list[tuple[int, int]] = []
     for uid in uids:
         if found and uid == found[-1][1] + 1:

@@ -8,7 +8,7 @@ Output leaves in big pieces, and the next piece is made only when the client has
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from mailserver.imap.commands.select import vanished_since
@@ -125,7 +125,7 @@ async def _see(session: Session, view: View, items: list[Item], spans: list[rang
     )
     uids, told = view.uids, set[int]()
 
-    def prepared(start: int) -> tuple[list[int], list[int], Foreseen]:
+    def prepared(start: int) -> tuple[list[int], Sequence[int], Foreseen]:
         part = [at for at in unseen[start : start + SLICE] if uids[at] not in view.gone]
         return [uids[at] for at in part], *view.foresee(part, "add", SEEN)
 

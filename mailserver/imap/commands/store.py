@@ -13,7 +13,7 @@ from mailserver.imap.grammar.sequences import write_set
 from mailserver.imap.naming import NotAllowed
 from mailserver.imap.rights import flag_mask
 from mailserver.imap.session import Session
-from mailserver.imap.view import View, positions_of
+from mailserver.imap.view import View, neighbours, positions_of
 from mailserver.store.flag_ranges import MOST_RANGES
 from mailserver.store.flagging import AT_ONCE, SLICE, Flagged, Foreseen
 from mailserver.store.model import flagged, ranges
@@ -74,15 +74,17 @@ async def _store(
 
     there = [at for at in positions if uids[at] not in view.gone] if view.gone else positions
 
-    def prepared(start: int) -> tuple[list[int], list[int], list[int], Foreseen]:
-        part = there[start : start + AT_ONCE]
+    def prepared(start: int) -> tuple[Sequence[int], Sequence[int], Sequence[int], Foreseen]:
+        part: Sequence[int] = there[start : start + AT_ONCE]
+        part = neighbours(part) or part
         changing, foreseen = view.foresee(part, how, mask)
         if len(part) > SLICE and len(ranges(foreseen.changed)) > MOST_RANGES:
             part = part[:SLICE]
             changing, foreseen = view.foresee(part, how, mask)
-        return part, [uids[at] for at in part], changing, foreseen
+        chosen = uids[part.start : part.stop] if isinstance(part, range) else [uids[at] for at in part]
+        return part, chosen, changing, foreseen
 
-    async def begin(start: int) -> tuple[list[int], list[int], asyncio.Task[Flagged]]:
+    async def begin(start: int) -> tuple[Sequence[int], Sequence[int], asyncio.Task[Flagged]]:
         part, chosen, changing, foreseen = await session.aside(len(there) - start, partial(prepared, start))
         return part, changing, asyncio.create_task(store.flag(view.ref, chosen, how, mask, foreseen))
 
