@@ -30,6 +30,7 @@ from mailserver.store import (
 )
 from mailserver.store.flagging import Flagged, Foreseen
 from mailserver.store.grants import Grant
+from mailserver.store.kept_columns import KeptColumns
 from mailserver.store.listing import Columns, Listed
 from mailserver.store.model import DELETED, Change, Mailbox, Ref, Row
 from mailserver.store.quota import Limits, Quota
@@ -51,6 +52,7 @@ class Store:
         self.seal = seal
         self.segments = segments
         self.wake = wake
+        self._columns = KeptColumns()
         database.before_commit.append(segments.flush)
 
     # --- reads
@@ -90,7 +92,7 @@ class Store:
         with self.database.reading() as conn:
             conn.begin()  # one snapshot for both
             found = mailboxes.get(conn, self.seal, ref)
-            return None if found is None else (found, listing.columns(conn, ref))
+            return None if found is None else (found, self._columns.of(conn, found))
 
     def rows(self, ref: Ref, first: int = 1, last: int | None = None, limit: int | None = None) -> list[Row]:
         """Rows of a mailbox with UIDs in a closed range, the first ``limit`` of them."""

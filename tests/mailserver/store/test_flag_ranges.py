@@ -9,7 +9,7 @@ import random
 import pytest
 import sqlalchemy as sa
 
-from mailserver.store import DELETED, FLAGGED, SEEN, Ref, Store, flag_ranges, flagging, schema
+from mailserver.store import DELETED, FLAGGED, SEEN, Ref, Store, flag_ranges, flagging, kept_columns, schema
 from mailserver.store.flagging import Foreseen
 from mailserver.store.model import flagged
 from mailserver.store.upkeep import Upkeep
@@ -23,6 +23,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A dozen letters stand for thousands."""
     monkeypatch.setattr(flag_ranges, "FEWEST", 8)
     monkeypatch.setattr(flag_ranges, "SLICE", 7)
+    monkeypatch.setattr(kept_columns, "_SMALL", 1)
 
 
 def ranges(province: Province, ref: Ref) -> int:
@@ -35,6 +36,9 @@ def seen(store: Store, ref: Ref) -> dict[int, int]:
     rows = store.uid_map(ref)
     assert [(row.uid, row.flags, row.modseq) for row in rows] == store.marks(ref)
     assert store.newest(ref, 1000) == rows[::-1]
+    opened = store.opened(ref)
+    assert opened is not None
+    assert list(zip(*opened[1], strict=True)) == store.marks(ref)
     box = store.mailbox(ref)
     assert box is not None
     assert box.unseen == sum(1 for row in rows if not row.flags & SEEN)
