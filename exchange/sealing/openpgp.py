@@ -78,8 +78,11 @@ class PgpSignature:
 class OpenPgp:
     """gpg over one home. Safe to use from several threads."""
 
-    def __init__(self, home: Path, longest: int = MAX_BYTES) -> None:
-        """``home`` is made when it is not there; ``longest``: bytes of a plaintext. Raises `Unavailable` without gpg or with a path too long."""
+    def __init__(self, home: Path, longest: int = MAX_BYTES, *, public_only: bool = False) -> None:
+        """``home`` is made when it is not there; ``longest``: bytes of a plaintext; ``public_only``: no agent is ever started.
+
+        Raises `Unavailable` without gpg or with a path too long.
+        """
         if len(str(home)) > _LONGEST_HOME:
             raise Unavailable(
                 "openpgp-home",
@@ -88,7 +91,8 @@ class OpenPgp:
             )
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            self._gpg = _Gpg(gnupghome=str(home), options=[*_OPTIONS, "--max-output", str(longest)])
+            more = ["--no-autostart"] if public_only else []
+            self._gpg = _Gpg(gnupghome=str(home), options=[*_OPTIONS, *more, "--max-output", str(longest)])
             self._gpg.encoding = "utf-8"
         except (OSError, ValueError):
             raise Unavailable("no-gpg", "Máy chưa cài gpg.", "gpg is not installed.") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import atexit
 import hashlib
+import os
 import shutil
 import tempfile
 import threading
@@ -16,6 +17,7 @@ from config.refusal import Refused
 from exchange.sealing.openpgp import OpenPgp
 
 _MOST = 4
+_PREFIX = "cv-keys-"
 _GUARD = threading.Lock()
 _KEPT: OrderedDict[bytes, tuple[OpenPgp, Path]] = OrderedDict()
 
@@ -34,14 +36,15 @@ def pooled(keys: Iterable[bytes]) -> OpenPgp:
             found = _made(every)
         _KEPT[name] = found
         while len(_KEPT) > _MOST:
-            _gone(*_KEPT.popitem(last=False)[1])
+            _gone(_KEPT.popitem(last=False)[1][1])
         return found[0]
 
 
 def _made(keys: list[bytes]) -> tuple[OpenPgp, Path]:
-    home = Path(tempfile.mkdtemp(prefix="cv-"))
+    _sweep()
+    home = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
     try:
-        gpg = OpenPgp(home)
+        gpg = OpenPgp(home, public_only=True)
     except Refused:
         shutil.rmtree(home, ignore_errors=True)
         raise
@@ -53,12 +56,19 @@ def _made(keys: list[bytes]) -> tuple[OpenPgp, Path]:
     return gpg, home
 
 
-def _gone(gpg: OpenPgp, home: Path) -> None:
-    gpg.close()
+def _sweep() -> None:
+    """Homes that processes left behind which were killed."""
+    for one in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
+        number = one.name.removeprefix(_PREFIX).partition("-")[0]
+        if number.isdigit() and not Path(f"/proc/{number}").exists() and one.stat().st_uid == os.getuid():
+            shutil.rmtree(one, ignore_errors=True)
+
+
+def _gone(home: Path) -> None:
     shutil.rmtree(home, ignore_errors=True)
 
 
 @atexit.register
 def _end() -> None:
     while _KEPT:
-        _gone(*_KEPT.popitem()[1])
+        _gone(_KEPT.popitem()[1][1])

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -12,6 +14,7 @@ import pytest
 
 from config.refusal import Refused, Unavailable
 from exchange.sealing.openpgp import OpenPgp
+from exchange.sealing.openpgp_pool import pooled
 from exchange.sealing.recipients import CannotOpen
 from tests.exchange.sealing.pgp import PgpPair, gpg, gpg_home, make_pair
 
@@ -148,3 +151,16 @@ def test_several_at_once(a: PgpPair, b: PgpPair, ours: OpenPgp, theirs: OpenPgp)
     for one in threads:
         one.join()
     assert opened == [BODY] * 8
+
+
+def test_kept_homes_start_no_agent_and_leave_nothing(a: PgpPair, b: PgpPair) -> None:
+    """The same set is one home; no process outlives the work; what a killed process left is swept."""
+    left = Path(tempfile.mkdtemp(prefix="cv-keys-99999999-"))
+    gpg = pooled([a.public, b.public])
+    assert pooled([a.public, b.public]) is gpg
+    assert not left.exists()
+    assert set(gpg.keys()) == {a.fingerprint, b.fingerprint}
+    gpg.encrypt(b"x", [a.fingerprint])
+    homes = list(Path(tempfile.gettempdir()).glob(f"cv-keys-{os.getpid()}-*"))
+    assert homes
+    assert not [one for one in homes if (one / "S.gpg-agent").exists()]
