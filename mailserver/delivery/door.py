@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import cast
+from typing import TypeAlias, cast
 
 import sqlalchemy as sa
 
@@ -34,6 +34,9 @@ from policy.rulebook import Rulebook
 
 _INLINE = 128 * 1024
 """Messages up to this size are examined in the event loop's thread: cheaper than handing them over."""
+
+Along: TypeAlias = Callable[[sa.Connection], None]
+"""What is done in the transaction of a message."""
 
 
 class Delivery:
@@ -67,9 +70,7 @@ class Delivery:
         plan.require_writer(self.accounts, address, writer)
         return plan.whose(self.accounts, address)
 
-    async def deliver(
-        self, incoming: Incoming, along: Callable[[sa.Connection], None] | None = None
-    ) -> Outcome:
+    async def deliver(self, incoming: Incoming, along: Along | None = None) -> Outcome:
         """Accept a message: when this returns, it is durable.
 
         ``along`` is done in the same transaction: a notice comes and the row it speaks of goes, or neither.
@@ -121,10 +122,24 @@ class Delivery:
                 found.append((recipient, problem))
         return found
 
-    async def release(self, one: Submission, skip: Sequence[str] = ()) -> Outcome | None:
+    async def prepared(self, incoming: Incoming) -> Along:
+        """A message of the installation's own, to be put in along with another one. Raises `Refused`, `Unavailable`."""
+        planned = plan.plan(self.accounts, incoming)
+        examined = await asyncio.to_thread(self._examine, incoming, Verdict())
+        filtered = await self._ask(planned, incoming, examined)
+        ready = await self._ready(incoming, (), examined)
+
+        def job(conn: sa.Connection) -> None:
+            self._transaction.put(conn, incoming, planned, ready, filtered, quarantined=False)
+
+        return job
+
+    async def release(
+        self, one: Submission, skip: Sequence[str] = (), along: Along | None = None
+    ) -> Outcome | None:
         """Deliver a held submission and take its row away, in one transaction; None when the row is gone already.
 
-        Recipients in ``skip`` get nothing (their sender was told). Raises `Unavailable`, `Refused` for a recipient
+        Recipients in ``skip`` get nothing (``along`` tells their sender). Raises `Unavailable`, `Refused` for a recipient
         that is not there and not in ``skip``, `LookupError` when the message can't be read.
         """
         data = await asyncio.to_thread(self.store.content, one.blob)
@@ -140,7 +155,7 @@ class Delivery:
         examined = Examined(prepared, hashlib.sha256(data).hexdigest(), None, sent_as=sent_as)
         filtered = await self._ask(planned, incoming, examined)
         try:
-            return await self._put(incoming, planned, examined, filtered, released=one)
+            return await self._put(incoming, planned, examined, filtered, released=one, along=along)
         except Gone:
             return None
 
@@ -176,7 +191,7 @@ class Delivery:
         *,
         quarantined: bool = False,
         released: Submission | None = None,
-        along: Callable[[sa.Connection], None] | None = None,
+        along: Along | None = None,
     ) -> Outcome:
         ready = examined
         if released is None:

@@ -18,8 +18,9 @@ from mailserver.store import Store, quota
 
 _REMEMBER_S = 30.0
 _MOST = 10_000
-_LITTLE = 64 * 1024
-"""A mailbox with more room than that is not full: what did not fit was large, others may fit."""
+_LITTLE = 128 * 1024
+"""A mailbox with more room than that is not full: what did not fit was large, others may fit, and large ones `look`
+before they cost disk."""
 _OWN_DOORS = ("exchange", "bounce")
 """What the installation writes itself is kept whatever the quota says: it must end in a mailbox."""
 

@@ -133,56 +133,63 @@ class Settling:
 
     async def hold(self, rows: Sequence[Outbound], why: str | None = None) -> None:
         """Hold rows for an operator. Without ``why``: there is no route for their domain; the sender is told."""
-        told: set[tuple[int, int]] = set()
         if why is None:
             # A notice that has nowhere to go is dropped: nobody could be told, and strangers could fill the queue.
             notices_lost = [(row, Answer(550, f"5.4.4 {_no_route(row)}")) for row in rows if not row.sender]
             await self._finish("mail.failed", Route("", 0), notices_lost)
-            rows = [row for row in rows if row.sender]
-            told = await self._tell_homeless(rows)
+            rows = await self._hold_and_tell([row for row in rows if row.sender])
+        if rows:
+            await self._store.database.commit(self._holding(rows, why, tells=False))
 
+    def _holding(self, rows: Sequence[Outbound], why: str | None, *, tells: bool) -> Job:
         def job(conn: sa.Connection) -> None:
             for row in rows:
-                known = (row.agency, row.row) in told or row.last_answer.startswith(TOLD)
+                known = tells or row.last_answer.startswith(TOLD)
                 words = (TOLD if known else "") + (why or _no_route(row))
                 outbound.hold(conn, self._store.seal, row, words)
 
-        if rows:
-            await self._store.database.commit(job)
+        return job
 
-    async def _tell_homeless(self, rows: Sequence[Outbound]) -> set[tuple[int, int]]:
-        """Tell senders, once for each message, that it is held; gives back the rows they know of now."""
+    async def _hold_and_tell(self, rows: Sequence[Outbound]) -> list[Outbound]:
+        """Hold what senders are told of, once for each message and with the notice; gives back the other rows."""
         groups: dict[tuple[int, str, str], list[Outbound]] = {}
         for row in rows:
             if not row.last_answer.startswith(TOLD) and notices.wanted("delayed", row.notify, row.sender):
                 groups.setdefault((row.blob, row.sender, row.envelope_id), []).append(row)
-        told: set[tuple[int, int]] = set()
+        held: set[tuple[int, int]] = set()
         for members in groups.values():
             pairs = [(row, Answer(450, f"4.4.4 {_no_route(row)}")) for row in members]
             try:
                 message = await asyncio.to_thread(self._store.content, members[0].blob)
-                await self._tell("delayed", Route("", 0), message, pairs, _nothing)
+                holding = self._holding(members, None, tells=True)
+                await self._tell("delayed", Route("", 0), message, pairs, holding)
             except Unavailable:
                 raise
             except (LookupError, Refused) as problem:
                 log.warning("the sender of a held message was not told: %s", problem)
             else:
-                told |= {(row.agency, row.row) for row in members}
-        return told
+                held |= {(row.agency, row.row) for row in members}
+        return [row for row in rows if (row.agency, row.row) not in held]
 
     async def release(self, one: Submission) -> None:
-        """Deliver a held submission. First its sender is told about recipients that are not there any more."""
-        lost = self._delivery.lost(one)
-        if lost:
+        """Deliver a held submission; in the same transaction its sender is told who is not there any more."""
+        lost, along = self._delivery.lost(one), None
+        told = one.envelope
+        pairs = [
+            (_as_row(one, recipient), Answer(550, f"5.1.1 {problem.en} {problem.vi}"))
+            for recipient, problem in lost
+            if notices.wanted("failed", recipient.notify, told.sender)
+        ]
+        if pairs:
             message = await asyncio.to_thread(self._store.content, one.blob)
-            told = one.envelope
-            pairs = [
-                (_as_row(one, recipient), Answer(550, f"5.1.1 {problem.en} {problem.vi}"))
-                for recipient, problem in lost
-                if notices.wanted("failed", recipient.notify, told.sender)
-            ]
-            await self._tell("failed", Route("", 0), message, pairs, _nothing)
-        await self._delivery.release(one, skip=[recipient.address for recipient, _ in lost])
+            notice = self._notice("failed", Route("", 0), message, pairs)
+            try:
+                along = await self._delivery.prepared(_bounce(told.sender, notice))
+            except Unavailable:
+                raise
+            except Refused:
+                along = await self._delivery.prepared(_bounce(self._postmaster(), notice))
+        await self._delivery.release(one, [recipient.address for recipient, _ in lost], along)
 
     async def expire(self, row: Outbound) -> None:
         """An operator gave a row up: its sender is told, then it goes."""
@@ -208,8 +215,23 @@ class Settling:
         if not pairs:
             await self._store.database.commit(along)
             return
+        notice = self._notice(action, route, message, pairs)
+        try:
+            await self._delivery.deliver(_bounce(pairs[0][0].sender, notice), along)
+        except Unavailable:
+            raise
+        except Refused:
+            if action == "failed":
+                await self._delivery.deliver(_bounce(self._postmaster(), notice), along)
+                return
+            log.warning("a notice (%s) found no mailbox", action)
+            await self._store.database.commit(along)
+
+    def _notice(
+        self, action: Action, route: Route, message: bytes, pairs: Sequence[tuple[Outbound, Answer]]
+    ) -> bytes:
         first = pairs[0][0]
-        notice = notices.build(
+        return notices.build(
             action,
             hostname=self._hostname,
             sender=first.sender,
@@ -219,20 +241,6 @@ class Settling:
             reports=[self._report(action, route, row, answer) for row, answer in pairs],
             whole=first.ret == "FULL" and action == "failed",
         )
-        try:
-            await self._deliver(first.sender, notice, along)
-        except Unavailable:
-            raise
-        except Refused:
-            if action == "failed":
-                await self._deliver(self._postmaster(), notice, along)
-                return
-            log.warning("a notice (%s) found no mailbox", action)
-            await self._store.database.commit(along)
-
-    async def _deliver(self, address: str, notice: bytes, along: Job) -> None:
-        incoming = Incoming(sender="", recipients=(Recipient(address),), data=notice, door="bounce")
-        await self._delivery.deliver(incoming, along)
 
     def _postmaster(self) -> str:
         """Who gets a notice whose addressee is gone."""
@@ -250,8 +258,8 @@ class Settling:
         return Report(row.recipient, row.original_recipient, status, text, route.host, until)
 
 
-def _nothing(conn: sa.Connection) -> None:
-    """What goes along with a notice that changes no row."""
+def _bounce(address: str, notice: bytes) -> Incoming:
+    return Incoming(sender="", recipients=(Recipient(address),), data=notice, door="bounce")
 
 
 def _no_route(row: Outbound) -> str:

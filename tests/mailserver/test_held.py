@@ -119,6 +119,37 @@ def test_a_recipient_that_left_meanwhile_is_told(carrying: Make) -> None:  # noq
     assert whole(one)
 
 
+def test_a_release_that_fails_tells_nobody_and_the_next_one_tells_once(
+    carrying: Make,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one = carrying()
+    hold(one, 3600, CV2, "lanhdao@vpubnd.camau.example")
+    province = one.mail.province
+    gone = province.accounts.by_address(CV2)
+    assert gone is not None
+    province.database.write(lambda conn: set_state(conn, province.seal, gone, "left", "x"))
+    province.accounts.forget()
+    real, failed = submissions.take, []
+
+    def dies_once(conn: sa.Connection, row: Submission) -> bool:
+        if not failed:
+            failed.append(row)
+            raise RuntimeError("power cut")
+        return real(conn, row)
+
+    monkeypatch.setattr(submissions, "take", dies_once)
+    make_due(province)
+    one.start()
+    one.until(lambda: failed and held(one)[0].release_us > now_us())
+    assert one.mail.inbox(CV1) == []
+    make_due(province)
+    province.wake.publish("queue")
+    one.until(lambda: not held(one))
+    assert len(one.mail.inbox(CV1)) == 1
+    assert whole(one)
+
+
 def test_two_couriers_release_once(carrying_on_both: Make) -> None:  # noqa: F811
     first, second = carrying_on_both(), carrying_on_both()
     for _ in range(10):

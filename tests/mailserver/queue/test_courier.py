@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from config.clock import now_us
+from mailserver.accounts.changes import set_state
 from mailserver.delivery import Recipient
 from mailserver.queue import settling
 from mailserver.store import outbound, schema
@@ -128,13 +129,14 @@ def test_refused_for_good_comes_back_as_a_notice(carrying: Make, peer: Peer) -> 
     assert {"mail.sent", "mail.failed"} <= set(kinds(one))
 
 
-def test_unknown_at_our_own_mx_comes_back(carrying: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_at_our_own_mx_comes_back(carrying: Make) -> None:
     """A mailbox that goes away between acceptance and carrying."""
     one = carrying()
     one.send(Recipient(CV2), carry_all=True)
-    monkeypatch.setattr(
-        one.mail.delivery, "recipient", lambda address, account: "local" if address == CV1 else "unknown"
-    )
+    province = one.mail.province
+    gone = province.people[CV2]
+    province.database.write(lambda conn: set_state(conn, province.seal, gone, "left", "test"))
+    province.accounts.forget()
     one.start()
     (told,) = one.until(lambda: one.mail.inbox(CV1))
     assert notice(told)[1][1]["Status"] == "5.1.1"
