@@ -10,6 +10,7 @@ All functions of a connection; writers hold the mailbox's row.
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
@@ -76,6 +77,23 @@ def over(ranges: Sequence[FlagRange], rows: list[T], make: Callable[[tuple[Any, 
             if row[2] < modseq:
                 rows[at] = make((row[0], flagged(row[1], how, mask), modseq, *row[3:]))
     return rows
+
+
+def over_columns(
+    ranges: Sequence[FlagRange], uids: array[int], flags: array[int], modseqs: array[int]
+) -> None:
+    """`over` for arrays, in place: a range that is newer than all it covers is laid over them at once."""
+    for modseq, first, last, how, mask in ranges:
+        here = slice(bisect_left(uids, first), bisect_right(uids, last))
+        count = here.stop - here.start
+        if count and max(modseqs[here]) < modseq:
+            new = {one: flagged(one, how, mask) for one in set(flags[here])}
+            flags[here] = array("q", map(new.__getitem__, flags[here]))
+            modseqs[here] = array("q", [modseq]) * count
+            continue
+        for at in range(here.start, here.stop):
+            if modseqs[at] < modseq:
+                flags[at], modseqs[at] = flagged(flags[at], how, mask), modseq
 
 
 def suit(conn: sa.Connection, ref: Ref, count: int, spans: Sequence[tuple[int, int]]) -> bool:

@@ -141,13 +141,15 @@ def columns(conn: sa.Connection, ref: Ref) -> Columns:
     """
     late = flag_ranges.of(conn, ref)
     values = {"in_agency": ref.agency, "in_mailbox": ref.mailbox, "first": 1, "last": LAST_UID}
-    if late or conn.dialect.name != "sqlite":
-        rows = flag_ranges.over(late, _MARKS.rows(conn, **values), tuple)
-        return Columns(*(array(kind, [row[at] for row in rows]) for at, kind in enumerate("Iqq")))
-    found = _TOGETHER.row(conn, **values)
-    assert found is not None
-    uids, flags, modseqs = (json.loads(one) for one in found)
-    return Columns(array("I", uids), array("q", flags), array("q", modseqs))
+    if conn.dialect.name == "sqlite":
+        row = _TOGETHER.row(conn, **values)
+        assert row is not None
+        found = Columns(*(array(kind, json.loads(one)) for kind, one in zip("Iqq", row, strict=True)))
+    else:
+        rows = _MARKS.rows(conn, **values)
+        found = Columns(*(array(kind, [row[at] for row in rows]) for at, kind in enumerate("Iqq")))
+    flag_ranges.over_columns(late, *found)
+    return found
 
 
 def count_flagged(conn: sa.Connection, ref: Ref, mask: int) -> int:

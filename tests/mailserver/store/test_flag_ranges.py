@@ -24,6 +24,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flag_ranges, "FEWEST", 8)
     monkeypatch.setattr(flag_ranges, "SLICE", 7)
     monkeypatch.setattr(kept_columns, "_SMALL", 1)
+    monkeypatch.setattr(kept_columns, "_PART", 2)
 
 
 def ranges(province: Province, ref: Ref) -> int:
