@@ -79,6 +79,18 @@ def over(ranges: Sequence[FlagRange], rows: list[T], make: Callable[[tuple[Any, 
     return rows
 
 
+_DROP = Statement(
+    sa.delete(schema.flag_range).where(
+        schema.flag_range.c.agency == sa.bindparam("in_agency"),
+        schema.flag_range.c.mailbox == sa.bindparam("in_mailbox"),
+        schema.flag_range.c.first_uid >= sa.bindparam("first"),
+        schema.flag_range.c.last_uid <= sa.bindparam("last"),
+        schema.flag_range.c.mask == sa.bindparam("of_mask"),
+        schema.flag_range.c.how != sa.literal_column("'replace'"),
+    )
+)
+
+
 def over_columns(
     ranges: Sequence[FlagRange], uids: array[int], flags: array[int], modseqs: array[int]
 ) -> None:
@@ -106,7 +118,13 @@ def suit(conn: sa.Connection, ref: Ref, count: int, spans: Sequence[tuple[int, i
 def add(
     conn: sa.Connection, ref: Ref, modseq: int, spans: Sequence[tuple[int, int]], how: str, mask: int
 ) -> None:
-    """Write a change as ranges; ``modseq`` is the mailbox's newest."""
+    """Write a change as ranges; ``modseq`` is the mailbox's newest.
+
+    Adding and removing the same flags of the same messages before is undone by it, so those ranges go.
+    """
+    if how != "replace":
+        old = {"in_agency": ref.agency, "in_mailbox": ref.mailbox, "of_mask": mask}
+        _DROP.many(conn, [{**old, "first": first, "last": last} for first, last in spans])
     here = {"agency": ref.agency, "mailbox": ref.mailbox, "modseq": modseq, "how": how, "mask": mask}
     _ADD.many(conn, [{**here, "first_uid": first, "last_uid": last} for first, last in spans])
 
