@@ -298,6 +298,34 @@ def test_evidence_is_one_file_that_anybody_can_verify(demo: Demo, issued: dict[s
     assert demo.run("verify", str(file)).returncode == 1
 
 
+def test_programs_get_the_verdict_of_the_command_over_https(demo: Demo, issued: dict[str, Any]) -> None:
+    """A PDF, an evidence file and a damaged one: the public look-up answers what `congvan verify --json` says."""
+    evidence = demo.folder / "evidence-of-api"
+    demo.congvan("document", "evidence", issued["id"], "--output", str(evidence))
+    damaged = demo.folder / "damaged-of-api.pdf"
+    data = bytearray((demo.folder / "issued.pdf").read_bytes())
+    data[len(data) // 3] ^= 1
+    damaged.write_bytes(data)
+    for file, verdict in (
+        (demo.folder / "issued.pdf", "TOTAL-PASSED"),
+        (evidence, "TOTAL-PASSED"),
+        (damaged, "TOTAL-FAILED"),
+    ):
+        asked = urllib.request.Request(
+            f"{demo.ready['public']}/api/verify?name={file.name}",
+            file.read_bytes(),
+            {"Content-Type": "application/octet-stream"},
+        )
+        with urllib.request.urlopen(asked, context=tls(demo), timeout=60) as answer:
+            told = json.load(answer)
+        said = json.loads(demo.run("verify", str(file), "--require-revocation", "--json").stdout)
+        assert told["verdict"] == said["verdict"] == verdict
+        assert told.keys() == said.keys()
+        assert [one["verdict"] for one in told["signatures"]] == [
+            one["verdict"] for one in said["signatures"]
+        ]
+
+
 def test_the_ledger_is_proved_and_one_byte_is_found(
     demo: Demo, issued: dict[str, Any], tmp_path: Path
 ) -> None:

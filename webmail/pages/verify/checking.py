@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -14,9 +15,11 @@ import sqlalchemy as sa
 from config.refusal import Refused, Unavailable
 from exchange.documents import files, records, schema
 from exchange.documents.model import Document
+from exchange.trust.anchors import Anchors
 from exchange.trust.directory import TrustDirectory
 from exchange.trust.pdf_judge import judge_pdf
 from exchange.trust.verdict import FAILED, PASSED, Verdict
+from exchange.verifying.file import verify_file
 from webmail import frame
 
 MAX_FILE = 25_000_000
@@ -95,7 +98,16 @@ def compare(data: bytes, name: str, of: Known | None) -> Compared:
     return Compared("unknown", name, digest, verdict)
 
 
+def judged(data: bytes, name: str) -> Verdict:
+    """The verdict of `congvan verify` on a file of any kind, with the installation's anchors. Raises `Unavailable`."""
+    return _in_turn(lambda anchors: verify_file(data, name, anchors=anchors, require_revocation=True))
+
+
 def _judged(data: bytes) -> Verdict:
+    return _in_turn(lambda anchors: judge_pdf(data, anchors, require_revocation=True))
+
+
+def _in_turn(judge: Callable[[Anchors], Verdict]) -> Verdict:
     if not _AT_ONCE.acquire(timeout=_WAIT_S):
         raise Unavailable(
             "busy",
@@ -103,7 +115,6 @@ def _judged(data: bytes) -> Verdict:
             "Many files are being checked at once. Try again in a few minutes.",
         )
     try:
-        anchors = TrustDirectory(frame.parts().settings.trust_dir).anchors()
-        return judge_pdf(data, anchors, require_revocation=True)
+        return judge(TrustDirectory(frame.parts().settings.trust_dir).anchors())
     finally:
         _AT_ONCE.release()

@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, redirect, request, url_for
+from flask import Blueprint, jsonify, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
+from config.refusal import Refused
 from exchange.documents.issuers import issuers
 from webmail import frame
+from webmail.errors import status_of
 from webmail.frame import open_to_all, page
 from webmail.pages.documents.reading import signatures
 from webmail.pages.verify import checking
 from webmail.pages.verify.checking import Compared, Known
+from webmail.sessions import not_a_form
 
 blueprint = Blueprint("verify", __name__)
 
@@ -49,6 +52,26 @@ def check() -> AnyResponse:
     found = checking.known(code) if code else None
     name = "".join(one for one in upload.filename if one.isprintable())[-120:]
     return _page(found, code, checking.compare(data, name, found))
+
+
+@blueprint.post("/api/verify")
+@open_to_all
+@not_a_form
+def judge() -> AnyResponse:
+    """For programs: the body is a file of any kind, the answer the verdict as `congvan verify --json` gives it.
+
+    ``?name=`` is the file's name; a refusal is an object with ``code``, ``vi``, ``en``. The file is forgotten.
+    """
+    data = request.stream.read(checking.MAX_FILE + 1)
+    try:
+        if len(data) > checking.MAX_FILE:
+            raise checking.TooLarge
+        verdict = checking.judged(data, request.args.get("name", "")[-120:])
+    except Refused as refusal:
+        told = jsonify(code=refusal.code, vi=refusal.vi, en=refusal.en)
+        told.status_code = status_of(refusal)
+        return told
+    return jsonify(verdict.as_json())
 
 
 def _page(found: Known | None, code: str, compared: Compared | None, status: int = 200) -> AnyResponse:
