@@ -55,8 +55,8 @@ class Full:
         """Remember a full mailbox; returns the refusal that names it."""
         whose = accounts.by_ref(problem.owner)
         named = problem.naming(whose.address if whose is not None else "?")
-        if problem.left >= _LITTLE:
-            return named
+        if problem.code != "over-quota" or problem.left >= _LITTLE:
+            return named  # this message is too large for the mailbox, others may not be
         if len(self._known) >= _MOST:
             self._known.clear()
         self._known[problem.owner] = (time.monotonic() + _REMEMBER_S, named)
