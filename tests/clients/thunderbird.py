@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """Thunderbird as a judge: ``python -m tests.clients.thunderbird``. It must show our letters as signed and open the encrypted one.
 
-Driven headless by Marionette; the profile is thrown away. Needs the Debian package ``thunderbird`` (about 300 MB), so it is
-a target of its own (``make clients``).
+Driven headless by Marionette; the profile is thrown away. Needs the Debian package ``thunderbird``. In the suite by
+`tests.clients.test_thunderbird_judge`.
 """
 
 from __future__ import annotations
