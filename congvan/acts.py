@@ -31,18 +31,21 @@ def directory_acts(parts: Installation) -> dict[str, Callable[..., Any]]:
     """Acts by name."""
 
     def add_agency_act(
-        code: str, name: str, short: str, domain: str, parent: str, place: str
+        code: str, name: str, short: str, domain: str, parent: str, place: str, elsewhere: bool
     ) -> dict[str, Any]:
+        """An agency whose domain the routes table names is elsewhere, said or not: its mail would never come here."""
+        away = elsewhere or domain.lower() in {one.lower() for one in parts.settings.queue.routes}
+        new = NewAgency(code, name, short, domain, parent=parent, place=place, elsewhere=away)
+
         def job(conn: sa.Connection) -> str:
-            made = add_agency(
-                conn, parts.seal, NewAgency(code, name, short, domain, parent=parent, place=place)
-            )
-            mailboxes.create_standard(conn, parts.seal, made.registry)
+            made = add_agency(conn, parts.seal, new)
+            if not made.elsewhere:
+                mailboxes.create_standard(conn, parts.seal, made.registry)
             return made.registry_address
 
         registry = parts.database.write(job)
         parts.accounts.forget()
-        return {"code": code, "registry": registry}
+        return {"code": code, "registry": registry, "elsewhere": away}
 
     def import_accounts(rows: list[dict[str, str]]) -> dict[str, Any]:
         """Rows of address, name, title, agency, role, password ("" makes one up)."""

@@ -105,6 +105,12 @@ def _issue(
 ) -> dict[str, Any]:
     if agency:
         home = exchange.agency(agency)
+        if home.elsewhere:
+            raise Refused(
+                "agency-elsewhere",
+                f"Khóa của {home.code} ở máy chủ khác: nhận chứng thư của cơ quan đó bằng `congvan agency pin add`.",
+                f"The keys of {home.code} are on another server: take its certificates by `congvan agency pin add`.",
+            )
         mode = approval or exchange.approval_of_seal(home.code) or "passkey"
         use, old = keys.agency(home.code, home.name, home.registry_address, by, approval=mode, renew=renew)
         told: dict[str, Any] = {"agency": home.code}

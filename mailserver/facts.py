@@ -85,7 +85,7 @@ def _recipient(address: str, accounts: Accounts | None) -> Recipient:
     return Recipient(
         address=address,
         domain=domain_of(address),
-        ours=home is not None,
+        ours=home is not None and not home.elsewhere,
         agency_code=home.code if home is not None else None,
         on_document_system=home is not None,
     )

@@ -25,12 +25,18 @@ def register(subparsers: Any) -> None:
     one.add_argument("code")
     one.set_defaults(run=show)
     add = acts.add_parser("add", help="a new agency with its registry mailbox")
-    add.add_argument("code")
-    add.add_argument("--name", required=True)
+    add.add_argument("code", help="its public code, e.g. H12.05")
+    add.add_argument("--name", required=True, help="its full name, as certificates write it")
     add.add_argument("--short", required=True, help="abbreviation in notations")
-    add.add_argument("--domain", required=True)
-    add.add_argument("--parent", default="", metavar="CODE")
-    add.add_argument("--place", default="Cà Mau")
+    add.add_argument("--domain", required=True, help="its mail domain")
+    add.add_argument("--parent", default="", metavar="CODE", help="the agency above it")
+    add.add_argument("--place", default="Cà Mau", help="place name in front of dates (default: %(default)s)")
+    add.add_argument(
+        "--elsewhere",
+        action="store_true",
+        help="another server has its mailboxes: none here, mail to it leaves by [queue] routes or MX"
+        " (a domain that routes name is elsewhere anyway)",
+    )
     add.set_defaults(run=add_agency)
     limit = acts.add_parser("quota", help="show or set how much mail all accounts of an agency may keep")
     limit.add_argument("code")
@@ -71,9 +77,10 @@ def show(args: argparse.Namespace) -> int:
 
 def add_agency(args: argparse.Namespace) -> int:
     """Add one through the running installation."""
-    names = ("code", "name", "short", "domain", "parent", "place")
+    names = ("code", "name", "short", "domain", "parent", "place", "elsewhere")
     answer = call(find_settings(args), "agency.add", {name: getattr(args, name) for name in names})
-    emit(args, answer, f"{answer['code']}: {answer['registry']}")
+    where = " (máy chủ khác / elsewhere)" if answer["elsewhere"] else ""
+    emit(args, answer, f"{answer['code']}: {answer['registry']}{where}")
     return 0
 
 

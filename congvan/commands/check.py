@@ -322,7 +322,9 @@ def _dns(settings: Settings) -> Iterator[Line]:
         return
     database = open_database(settings)
     try:
-        domains = [one.domain for one in Accounts(database, open_seal(settings)).agencies()]
+        domains = [
+            one.domain for one in Accounts(database, open_seal(settings)).agencies() if not one.elsewhere
+        ]
         with database.reading() as conn:
             found_keys = keys.listed(conn)
     finally:

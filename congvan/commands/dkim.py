@@ -57,9 +57,8 @@ def run_make(args: argparse.Namespace) -> int:
     domain = args.domain.lower().rstrip(".")
     parts = Installation(find_settings(args))
     try:
-        if not any(
-            one.domain == domain or one.domain.endswith("." + domain) for one in parts.accounts.agencies()
-        ):
+        here = [one.domain for one in parts.accounts.agencies() if not one.elsewhere]
+        if not any(one == domain or one.endswith("." + domain) for one in here):
             raise Refused(
                 "not-our-domain",
                 f"Không có cơ quan nào dùng tên miền {domain}. Xem `congvan agency list`.",

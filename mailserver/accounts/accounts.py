@@ -95,12 +95,17 @@ class Accounts:
         return self._now().agencies.get(number)
 
     def agency_of_domain(self, domain: str) -> Agency | None:
-        """The agency whose mail domain this is."""
+        """The agency whose mail domain this is, here or elsewhere."""
         return self._now().by_domain.get(domain.lower())
+
+    def home_of_domain(self, domain: str) -> Agency | None:
+        """The agency whose mail domain is served here."""
+        found = self.agency_of_domain(domain)
+        return None if found is None or found.elsewhere else found
 
     def is_ours(self, address: str) -> bool:
         """Whether the domain of ``address`` is one of ours (the account may be missing)."""
-        return domain_of(address) in self._now().by_domain
+        return self.home_of_domain(domain_of(address)) is not None
 
     def agencies(self) -> list[Agency]:
         """All agencies, by code."""
@@ -377,4 +382,5 @@ def _agency(row: Any) -> Agency:
         row.registry_address,
         row.to_us,
         row.successor,
+        bool(row.elsewhere),
     )

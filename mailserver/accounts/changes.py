@@ -22,7 +22,10 @@ from policy.ledger.entries import record
 
 @dataclass(frozen=True, slots=True)
 class NewAgency:
-    """What `add_agency` needs; ``registry`` is the local part of the registry mailbox."""
+    """What `add_agency` needs; ``registry`` is the local part of the registry mailbox.
+
+    ``elsewhere``: that mailbox lies on another server.
+    """
 
     code: str
     name: str
@@ -33,6 +36,7 @@ class NewAgency:
     place: str = "Cà Mau"
     level: int = 2
     registry: str = "vanthu"
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,7 @@ class NewAccount:
 
 
 def add_agency(conn: sa.Connection, seal: Seal, new: NewAgency) -> Agency:
-    """Add an agency with its registry account. Raises `Refused` when the code or domain is taken."""
+    """Add an agency, with its registry account when it is here. Raises `Refused`: the code or domain is taken."""
     taken = conn.execute(
         sa.select(agency.c.code).where(sa.or_(agency.c.code == new.code, agency.c.domain == new.domain))
     ).first()
@@ -73,6 +77,7 @@ def add_agency(conn: sa.Connection, seal: Seal, new: NewAgency) -> Agency:
             registry_account=1,
             registry_address=address,
             from_us=now_us(),
+            elsewhere=new.elsewhere,
         )
     )
     made = Agency(
@@ -87,14 +92,25 @@ def add_agency(conn: sa.Connection, seal: Seal, new: NewAgency) -> Agency:
         new.level,
         AccountRef(number, 1),
         address,
+        elsewhere=new.elsewhere,
     )
-    record(conn, seal, "agency.added", new.code, {"name": new.name, "domain": new.domain})
-    add_account(conn, seal, made, NewAccount(address, f"Văn thư {new.short}", "Văn thư", "registry"))
+    told = {"name": new.name, "domain": new.domain} | ({"elsewhere": True} if new.elsewhere else {})
+    record(conn, seal, "agency.added", new.code, told)
+    if new.elsewhere:
+        next_number(conn, 0, "directory")
+    else:
+        add_account(conn, seal, made, NewAccount(address, f"Văn thư {new.short}", "Văn thư", "registry"))
     return made
 
 
 def add_account(conn: sa.Connection, seal: Seal, home: Agency, new: NewAccount) -> Account:
-    """Add an account of ``home``. Raises `Refused` for a taken address or an unknown role."""
+    """Add an account of ``home``. Raises `Refused`: a taken address, an unknown role, an agency elsewhere."""
+    if home.elsewhere:
+        raise Refused(
+            "agency-elsewhere",
+            f"Hộp thư của {home.code} ở máy chủ khác ({home.domain}): tạo tài khoản ở đó.",
+            f"The mailboxes of {home.code} are on another server ({home.domain}): make the account there.",
+        )
     if new.role not in ROLES:
         raise Refused(
             "unknown-role",

@@ -34,7 +34,10 @@ class AccountRef(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Agency:
-    """A state body. ``number`` is given at birth and never rewritten; ``code`` is its public code."""
+    """A state body. ``number`` is given at birth and never rewritten; ``code`` is its public code.
+
+    ``elsewhere``: its mail is served by another server; here it has no mailbox, only a name and certificates.
+    """
 
     number: int
     code: str
@@ -49,6 +52,7 @@ class Agency:
     registry_address: str
     closed_us: int | None = None
     successor: str | None = None
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)

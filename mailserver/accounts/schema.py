@@ -40,6 +40,7 @@ agency = sa.Table(
     sa.Column("to_us", sa.BigInteger),
     sa.Column("successor", sa.String(35)),
     sa.Column("quota_bytes", sa.BigInteger),
+    sa.Column("elsewhere", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 
 account = sa.Table(

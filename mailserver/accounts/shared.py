@@ -87,7 +87,7 @@ def load(conn: sa.Connection, seal: Seal) -> list[SharedAddress]:
 def put(conn: sa.Connection, seal: Seal, accounts: Accounts, new: SharedAddress, by: str) -> None:
     """Make a shared address, or change it. Raises `Refused` for an address of somebody, or bad members."""
     address = canonical(new.address)
-    home = accounts.agency_of_domain(address.rpartition("@")[2])
+    home = accounts.home_of_domain(address.rpartition("@")[2])
     if home is None:
         raise _bad(f"{address} không thuộc miền của cơ quan nào", f"{address} is in no agency's domain")
     if accounts.by_address(address) is not None:

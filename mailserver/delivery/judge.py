@@ -115,7 +115,7 @@ def _sender(accounts: Accounts, verdict: Verdict) -> SenderFacts | None:
         verdict.policy,
         verdict.spf,
         verdict.odd_label or None,
-        bool(verdict.author) and accounts.agency_of_domain(verdict.author) is not None,
+        bool(verdict.author) and accounts.home_of_domain(verdict.author) is not None,
     )
 
 

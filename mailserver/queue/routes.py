@@ -68,11 +68,11 @@ class Routes:
     def of(self, domain: str) -> Route | None:
         """The route of a recipient's domain, None when there is none.
 
-        One that the table names goes there also when an agency here has that domain: it is an agency elsewhere.
+        What the table names goes there, whoever has that domain.
         """
         if named := self._table.get(domain.lower()):
             return named
-        if self._own is not None and self._accounts.agency_of_domain(domain) is not None:
+        if self._own is not None and self._accounts.home_of_domain(domain) is not None:
             return self._own
         return self._table.get("*")
 

@@ -245,7 +245,8 @@ class Settling:
     def _postmaster(self) -> str:
         """Who gets a notice whose addressee is gone."""
         officer = next((one.address for one in self._accounts.all() if one.role == "system-officer"), None)
-        return officer or self._accounts.agencies()[0].registry_address
+        here = (one.registry_address for one in self._accounts.agencies() if not one.elsewhere)
+        return officer or next(here)
 
     def _report(self, action: Action, route: Route, row: Outbound, answer: Answer) -> Report:
         status = answer.status

@@ -181,5 +181,6 @@ class Envelope(SigningIn):
         officer = next((one.address for one in accounts.all() if one.role == "system-officer"), None)
         if officer is not None:
             return officer, "local"
-        home = accounts.agency_of_domain(domain_of(address)) or next(iter(accounts.agencies()), None)
+        here = (one for one in accounts.agencies() if not one.elsewhere)
+        home = accounts.home_of_domain(domain_of(address)) or next(here, None)
         return (home.registry_address, "local") if home is not None else (address, "unknown")

@@ -509,3 +509,29 @@ def test_check_fetches_the_list_where_certificates_say(demo: Demo) -> None:
     assert f"served at http://{demo.ready['status']}" in done.stdout
     assert "none ends within 30 days" in done.stdout
     assert re.search(r"signer +\d+ khóa, trong tệp · \d+ keys, in files", done.stdout)
+
+
+def test_an_agency_elsewhere_gets_no_mailbox_and_its_mail_leaves(demo: Demo) -> None:
+    """No DNS and no route in the demo: what would leave waits in the queue, and is not kept here."""
+    new = ("agency", "add", "H29.01", "--name", "Sở Nội vụ tỉnh khác", "--short", "SNV", "--elsewhere")
+    made = demo.congvan(*new, "--domain", "noivu.tinhkhac.example")
+    assert made == {"code": "H29.01", "registry": "vanthu@noivu.tinhkhac.example", "elsewhere": True}
+    assert demo.congvan("agency", "show", "H29.01")["accounts"] == []
+    sender = demo.account("civil-servant", "H12.02")
+    text = f"From: {sender['address']}\r\nTo: {made['registry']}\r\nSubject: Hoi\r\n\r\nx\r\n"
+    with smtplib.SMTP("localhost", port(demo.ready["submission"])) as client:
+        client.starttls(context=tls(demo))
+        client.login(sender["address"], sender["password"])
+        assert client.sendmail(sender["address"], [made["registry"]], text) == {}
+    waiting = eventually(
+        lambda: [
+            one for one in demo.congvan("queue", "list")["items"] if one["recipient"] == made["registry"]
+        ]
+    )
+    assert len(waiting) == 1
+    with smtplib.SMTP("localhost", port(demo.ready["smtp"])) as client:
+        client.ehlo("ngoai.example")
+        client.mail("a@ngoai.example")
+        assert client.rcpt(made["registry"])[0] == 550
+    done = demo.run("agency", "key", "issue", "--agency", "H29.01", "--json")
+    assert (done.returncode, json.loads(done.stdout)["error"]) == (1, "agency-elsewhere")

@@ -5,6 +5,10 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
+from config.refusal import Refused
+from mailserver.accounts.changes import NewAccount, NewAgency, add_account, add_agency
 from mailserver.delivery import Recipient
 from mailserver.dns import Resolver
 from mailserver.queue.courier import Courier
@@ -13,7 +17,9 @@ from mailserver.senderauth import dkim, keys
 from mailserver.senderauth.canon import fields_of
 from mailserver.senderauth.mta_sts import HttpsFetch, TlsPolicies
 from tests.mailserver.dns.serving import Zone, serving_dns
-from tests.mailserver.queue.conftest import Carrying, Make, Peer
+from tests.mailserver.queue.conftest import CV1, Carrying, Make, Peer
+from tests.mailserver.smtp.serving import Talk
+from tests.mailserver.smtp.talking import data, sign_in
 
 
 def test_leaving_mail_carries_signatures_that_verify(carrying: Make, peer: Peer) -> None:
@@ -70,6 +76,37 @@ def test_a_domain_without_a_route_is_found_in_the_dns(carrying: Make, peer: Peer
         one.until(lambda: not one.rows())
     (notice,) = one.mail.inbox("cv1@vpubnd.camau.example")
     assert b"5.1.10" in notice
+
+
+def test_mail_to_an_agency_elsewhere_leaves_by_mx_though_it_is_in_the_directory(
+    carrying: Make, peer: Peer
+) -> None:
+    zone: Zone = {
+        "noivu.example": [("MX", "5 mx.noivu.example.")],
+        "mx.noivu.example": [("A", "127.0.0.1")],
+    }
+    with serving_dns(zone) as dns:
+        one = carrying()
+        province = one.mail.province
+        new = NewAgency("H29.01", "Sở Nội vụ", "SNV", "noivu.example", elsewhere=True)
+        made = province.database.write(lambda conn: add_agency(conn, province.seal, new))
+        province.accounts.forget()
+        by_dns(one, Resolver([dns.place], timeout_s=8), peer.port)
+        one.start()
+        with Talk(one.mail.submission) as talk:
+            assert sign_in(talk).startswith("235")
+            talk.ask(f"MAIL FROM:<{CV1}>")
+            assert talk.ask(f"RCPT TO:<{made.registry_address}>").startswith("250")
+            assert data(talk, f"From: {CV1}\r\nSubject: s\r\n\r\nx\r\n.\r\n".encode()).startswith("250")
+        one.until(lambda: not one.rows())
+        with Talk(one.mail.mx) as talk:
+            talk.ask("EHLO p.example")
+            talk.ask("MAIL FROM:<ai@ngoai.example>")
+            assert talk.ask(f"RCPT TO:<{made.registry_address}>").startswith("550")
+    assert [got.rcpt_tos for got in peer.got] == [["vanthu@noivu.example"]]
+    worker = NewAccount("cv9@noivu.example", "x", "x", "civil-servant")
+    with pytest.raises(Refused, match="agency-elsewhere"):
+        province.database.write(lambda conn: add_account(conn, province.seal, made, worker))
 
 
 def test_a_silent_dns_lets_mail_wait(carrying: Make, peer: Peer) -> None:

@@ -37,7 +37,7 @@ def agencies(account: Account) -> list[Agency]:
     return [
         one
         for one in frame.parts().accounts.agencies()
-        if may(account.role, "register.read", relation(account.agency_code, one.code))
+        if not one.elsewhere and may(account.role, "register.read", relation(account.agency_code, one.code))
     ]
 
 

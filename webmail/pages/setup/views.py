@@ -54,6 +54,6 @@ def _servers() -> servers.Servers:
 
 def _ours(domain: str) -> str:
     """Raises `NotThere` for a domain that is not served here."""
-    if frame.parts().accounts.agency_of_domain(domain) is None:
+    if frame.parts().accounts.home_of_domain(domain) is None:
         raise NotThere
     return domain
