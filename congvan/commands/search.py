@@ -41,7 +41,7 @@ def status(args: argparse.Namespace) -> int:
             blobs = conn.execute(count).scalar_one()
             sizes = [
                 conn.execute(sa.select(sa.func.sum(sa.func.length(table.c.sealed)))).scalar() or 0
-                for table in (schema.word, schema.segment, schema.shard, schema.extracted, schema.page)
+                for table in schema.TABLES
             ]
     finally:
         parts.close()

@@ -10,11 +10,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from config.refusal import Refused
 from mailserver.message import Summary, finder, fold_line, scan
 from mailserver.message.structure import header_end, is_trace
+from mailserver.search import texts
 from mailserver.search.content import body_text, head_text
 from mailserver.search.index import Index
 from mailserver.search.keys import Key
@@ -24,7 +25,7 @@ log = logging.getLogger("congvan.search")
 
 _QUESTIONS, _ANSWERS = 64, 200_000
 _EXACT, _PHRASE, _WORDS = 100, 70, 40
-_RUN = 64
+_RUN = texts.RUN
 Test = Callable[[str], bool]
 
 
@@ -37,8 +38,8 @@ class Bodies:
         self._known: OrderedDict[tuple[str, bool, bool], dict[int, bool]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def candidates(self, among: set[int], wanted: str, *, fuzzy: bool) -> set[int] | None:
-        """The blobs of ``among`` that may hold ``wanted`` (folded), those not indexed yet included; None: any may."""
+    def candidates(self, among: Collection[int], wanted: str, *, fuzzy: bool) -> set[int] | None:
+        """As `Index.candidates`; those not indexed yet are included."""
         return self.index.candidates(among, wanted, fuzzy=fuzzy)
 
     def holding(
@@ -54,25 +55,38 @@ class Bodies:
             self._known.move_to_end(question)
             if len(self._known) > _QUESTIONS or sum(map(len, self._known.values())) > _ANSWERS:
                 self._known.popitem(last=False)
-        tests = [finder(one) for one in (wanted.split() if fuzzy else [wanted])] or [finder("")]
-        indexed = self.index.upto()
+        parts = (wanted.split() if fuzzy else [wanted]) or [""]
+        octets = [one.encode("utf-8", "surrogatepass") for one in parts]
         unknown = [blob for blob in dict.fromkeys(blobs) if blob not in known]
         found = {blob for blob in blobs if known.get(blob)}
         for start in range(0, len(unknown), _RUN):
             check()
             run = unknown[start : start + _RUN]
-            read = self._store.contents(run)
-            summaries = self._store.summaries(run)
-            extracted = self.index.extracted([blob for blob in run if blob <= indexed])
-            for blob in run:
-                data = _bytes(read, blob)
-                answer = data is not None and _holds(
-                    data, summaries.get(blob), extracted.get(blob, ""), tests, whole=whole
-                )
+            for blob, packed in texts.read(self._store, run).items():
+                answer = known[blob] = texts.holds(packed, octets, whole=whole)
                 if answer:
                     found.add(blob)
-                if blob <= indexed:  # before that its attachments are not read yet
-                    known[blob] = answer
+            if len(rest := [blob for blob in run if blob not in known]) > 0:
+                found |= self._opened(rest, parts, known, whole=whole)
+        return found
+
+    def _opened(self, run: list[int], parts: list[str], known: dict[int, bool], *, whole: bool) -> set[int]:
+        """`holding` of messages that have no folded text."""
+        found: set[int] = set()
+        tests = [finder(one) for one in parts]
+        indexed = self.index.upto()
+        read = self._store.contents(run)
+        summaries = self._store.summaries(run)
+        extracted = self.index.extracted([blob for blob in run if blob <= indexed])
+        for blob in run:
+            data = _bytes(read, blob)
+            answer = data is not None and _holds(
+                data, summaries.get(blob), extracted.get(blob, ""), tests, whole=whole
+            )
+            if answer:
+                found.add(blob)
+            if blob <= indexed:  # before that its attachments are not read yet
+                known[blob] = answer
         return found
 
     def header_values(self, blob: int, name: str, values: Callable[[bytes, str], list[bytes]]) -> list[bytes]:

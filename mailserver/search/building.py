@@ -11,7 +11,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from config.leases import hold, release
-from mailserver.search import merging
+from mailserver.search import merging, texts
 from mailserver.search.extraction import Extraction
 from mailserver.search.indexer import Indexer, Overtaken
 from mailserver.search.pages import Tender
@@ -82,7 +82,7 @@ class Builder:
             self._tended = time.monotonic()
         try:
             more = self._indexer.step()
-            if merging.merge(self._store) or more:
+            if merging.merge(self._store) or more or texts.fill(self._store):
                 return True
         except Overtaken:
             return True

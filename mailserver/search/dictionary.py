@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """The dictionary: every word with its id, in memory as one text that is searched from end to end.
 
-A reader needs about 13 octets a word (the word, a line feed, four octets of where it begins).
+A reader needs the words and a line feed for each.
 """
 
 from __future__ import annotations
 
-from array import array
 from bisect import bisect_right
-from itertools import accumulate
 
 import sqlalchemy as sa
 
@@ -40,11 +38,14 @@ def replace(conn: sa.Connection, seal: Seal, first: int, words: list[str]) -> No
 
 def pages(conn: sa.Connection, seal: Seal, since: int = FIRST_WORD) -> list[tuple[int, list[str]]]:
     """(first id, words) of the pages from id ``since`` on."""
+    return [(first, text.split("\n")) for first, text in texts(conn, seal, since)]
+
+
+def texts(conn: sa.Connection, seal: Seal, since: int = FIRST_WORD) -> list[tuple[int, str]]:
+    """(first id, words with a line feed between them) of the pages from id ``since`` on."""
     table = schema.word
     query = sa.select(table.c.first, table.c.sealed).where(table.c.first >= since).order_by(table.c.first)
-    return [
-        (row.first, seal.open_text(row.sealed, _aad(row.first)).split("\n")) for row in conn.execute(query)
-    ]
+    return [(first, seal.open_text(sealed, _aad(first))) for first, sealed in conn.execute(query)]
 
 
 class Dictionary:
@@ -52,23 +53,25 @@ class Dictionary:
 
     def __init__(self) -> None:
         self._text = "\n"
-        self._starts = array("I", [1])
+        self._starts = [1]  # of the pages in the text
+        self._firsts = [FIRST_WORD]  # their first ids; behind the last page stands what comes next
 
     @property
     def next(self) -> int:
         """The id behind the last one known."""
-        return FIRST_WORD + len(self._starts) - 1
+        return self._firsts[-1]
 
     @property
     def octets(self) -> int:
         """Memory it takes, about."""
-        return 4 * len(self._starts) + len(self._text) * (1 if self._text.isascii() else 2)
+        return len(self._text) * (1 if self._text.isascii() else 2)
 
-    def grow(self, words: list[str]) -> None:
-        """Add words, which get the next ids."""
-        ends = accumulate(map(len, words), lambda at, one: at + one + 1, initial=self._starts.pop())
-        self._starts.extend(ends)
-        self._text += "".join([one + "\n" for one in words])
+    def grow(self, pages: list[str]) -> None:
+        """Add pages of words (a line feed between them), which get the next ids."""
+        self._text = "".join([self._text, *[one + "\n" for one in pages]])
+        for one in pages:
+            self._starts.append(self._starts[-1] + len(one) + 1)
+            self._firsts.append(self._firsts[-1] + one.count("\n") + 1)
 
     def expand(self, piece: Piece) -> list[int] | None:
         """The ids of the words that ``piece`` may be part of; None when they are very many."""
@@ -79,12 +82,16 @@ class Dictionary:
             wanted += "\n"
         skip = 0 if piece.open_left else 1
         found: list[int] = []
-        text, starts = self._text, self._starts
+        text = self._text
+        page, at, number = -1, 0, 0
         hit = text.find(wanted)
         while hit >= 0:
-            at = bisect_right(starts, hit + skip) - 1
-            found.append(FIRST_WORD + at)
+            if (here := bisect_right(self._starts, hit + skip) - 1) != page:
+                page, at, number = here, self._starts[here], self._firsts[here]
+            number += text.count("\n", at, hit + skip)
+            at = hit + skip
+            found.append(number)
             if len(found) > MANY:
                 return None
-            hit = text.find(wanted, starts[at + 1] - 1)
+            hit = text.find(wanted, text.index("\n", at))
         return found

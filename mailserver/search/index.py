@@ -11,7 +11,7 @@ import os
 import threading
 import zlib
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -66,15 +66,16 @@ class Index:
         with self._store.database.reading() as conn:
             return int(conn.execute(sa.select(schema.state.c.blob)).scalar() or 0)
 
-    def candidates(self, among: set[int], wanted: str, *, fuzzy: bool) -> set[int] | None:
-        """The blobs of ``among`` that may hold the folded text ``wanted`` (``fuzzy``: its words); None: any may."""
+    def candidates(self, among: Collection[int], wanted: str, *, fuzzy: bool) -> set[int] | None:
+        """Blobs that may hold the folded text ``wanted`` (``fuzzy``: its words), all of ``among`` that do are in it;
+        None: any may."""
         parts = pieces(wanted.split() if fuzzy else [wanted])
         if not parts or not among:
             return None
         with self._lock, self._store.database.reading() as conn:
             upto, segments = self._refresh(conn)
-            found = {blob for blob in among if blob > upto}
             first, last = min(among), max(among)
+            found = {blob for blob in among if blob > upto} if last > upto else set[int]()
             plans = [self._plan(one) for one in parts]
             if all(one is None for one in plans):
                 return None
@@ -84,7 +85,7 @@ class Index:
                     left = self._match(conn, one, useful)
                     blobs = one.head.blobs
                     found.update([blobs[doc] for doc in bits(left)] if left else ())
-        return found & among
+        return found
 
     def extracted(self, blobs: list[int]) -> dict[int, str]:
         """The texts that were taken from the attachments of these blobs, NFC; those that have none are left out."""
@@ -118,8 +119,8 @@ class Index:
                 state.swept_us,
             )  # words were blanked, or all was built anew
         if state.words > self._words.next:
-            for _, words in dictionary.pages(conn, self._store.seal, self._words.next):
-                self._words.grow(words)
+            more = dictionary.texts(conn, self._store.seal, self._words.next)
+            self._words.grow([text for _, text in more])
         table = schema.segment
         rows = conn.execute(
             sa.select(table.c.segment, table.c.first_blob, table.c.last_blob).where(table.c.live)
@@ -205,7 +206,7 @@ def seal_text(seal: Seal, text: str, wrapped_key: bytes, name: bytes) -> bytes:
     """Extracted text sealed under the key of its blob, so that it goes with it."""
 
     nonce = os.urandom(12)
-    packed = zlib.compress(text.encode("utf-8", "replace"), 6)
+    packed = zlib.compress(text.encode("utf-8", "surrogatepass"), 6)
     return nonce + seal.blob_key(wrapped_key).encrypt(nonce, packed, b"search-text" + name)
 
 
@@ -215,4 +216,4 @@ def open_text(seal: Seal, sealed: bytes, wrapped_key: bytes, name: bytes) -> str
         packed = seal.blob_key(wrapped_key).decrypt(sealed[:12], sealed[12:], b"search-text" + name)
     except InvalidTag:
         return ""
-    return zlib.decompress(packed).decode()
+    return zlib.decompress(packed).decode("utf-8", "surrogatepass")

@@ -17,13 +17,13 @@ import sqlalchemy as sa
 from config.clock import now_us
 from config.refusal import Refused
 from mailserver.message import Summary, scan
-from mailserver.search import dictionary, schema
+from mailserver.search import dictionary, schema, texts
 from mailserver.search.content import body_text, head_text
 from mailserver.search.dictionary import MOST_WORDS
 from mailserver.search.extraction import Extraction
 from mailserver.search.index import head_aad, seal_text, shard_aad
 from mailserver.search.postings import Head, shards
-from mailserver.search.terms import FIRST_WORD, NOISE, grams, is_word, tokens
+from mailserver.search.terms import FIRST_WORD, NOISE, Folded, grams, is_word
 from mailserver.store import Store
 from mailserver.store import schema as stored
 
@@ -42,6 +42,7 @@ class _Document:
     blob: int
     tokens: set[str]
     sealed_text: bytes | None
+    sealed_folded: bytes | None
 
 
 class Indexer:
@@ -113,11 +114,12 @@ class Indexer:
             summary = summary or scan(data)
         except (LookupError, Refused, OSError):
             log.warning("blob %d can't be indexed", blob)
-            return _Document(blob, set(), None)
+            return _Document(blob, set(), None, None)
         extracted = self._extraction.text(data, summary)
-        text = head_text(data) + "\n" + body_text(data, summary, extracted)
+        folded = Folded(head_text(data), body_text(data, summary, extracted))
         sealed = seal_text(store.seal, extracted, wrapped_key, name) if extracted else None
-        return _Document(blob, tokens(text), sealed)
+        kept = texts.sealed(store.seal, folded.head, folded.body, wrapped_key, name)
+        return _Document(blob, folded.tokens, sealed, kept)
 
     def _write(self, found: list[_Document]) -> None:
         new: dict[str, int] = {}
@@ -160,9 +162,12 @@ class Indexer:
                     sealed=seal.seal(head.pack(), head_aad(number)),
                 )
             )
-            texts = [{"blob": one.blob, "sealed": one.sealed_text} for one in found if one.sealed_text]
-            if texts:
-                conn.execute(sa.insert(schema.extracted), texts)
+            for table, rows in (
+                (schema.extracted, [(one.blob, one.sealed_text) for one in found if one.sealed_text]),
+                (schema.folded, [(one.blob, one.sealed_folded) for one in found if one.sealed_folded]),
+            ):
+                if rows:
+                    conn.execute(sa.insert(table), [{"blob": blob, "sealed": row} for blob, row in rows])
 
         try:
             self._store.database.write(job)
@@ -193,12 +198,14 @@ class Indexer:
 def _begin(conn: sa.Connection) -> None:
     if conn.execute(sa.select(schema.state.c.id)).first() is None:
         conn.execute(
-            sa.insert(schema.state).values(id=1, blob=0, words=FIRST_WORD, segments=0, swept_us=now_us())
+            sa.insert(schema.state).values(
+                id=1, blob=0, words=FIRST_WORD, segments=0, swept_us=now_us(), unfolded=0
+            )
         )
 
 
 def clear(conn: sa.Connection) -> None:
     """Throw the index away; it is built anew from the blobs."""
-    for table in (schema.segment, schema.shard, schema.word, schema.extracted, schema.state, schema.page):
+    for table in (*schema.TABLES, schema.state):
         conn.execute(sa.delete(table))
     _begin(conn)

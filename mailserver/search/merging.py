@@ -200,7 +200,8 @@ def sweep(store: Store) -> bool:
         head = _head(store, number)
         if len(_existing(store, list(head.blobs))) < len(head.blobs):
             rewrite(store, [number])
-    _forget_texts(store)
+    _forget_texts(store, schema.extracted)
+    _forget_texts(store, schema.folded)
     used = _used(store)
     with store.database.reading() as conn:
         kept = dictionary.pages(conn, store.seal)
@@ -225,8 +226,7 @@ def _used(store: Store) -> set[int]:
     return used
 
 
-def _forget_texts(store: Store) -> None:
-    table = schema.extracted
+def _forget_texts(store: Store, table: sa.Table) -> None:
     gone = sa.select(table.c.blob).where(table.c.blob.not_in(sa.select(stored.blob.c.blob))).limit(_ASKED)
     with store.database.reading() as conn:
         dead = list(conn.execute(gone).scalars())

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
 """Tables of the search: pages of header facts, and the index of words (DESIGN 4.8).
 
-All that is derived from text is sealed. In clear: ids, counts, times. Extracted texts of attachments are sealed
-under the key of their blob, so they go when it goes.
+All that is derived from text is sealed. In clear: ids, counts, times. Extracted texts of attachments and folded
+texts are sealed under the key of their blob, so they go when it goes.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ state = sa.Table(
     sa.Column("words", sa.BigInteger, nullable=False),
     sa.Column("segments", sa.BigInteger, nullable=False),
     sa.Column("swept_us", sa.BigInteger, nullable=False),
+    sa.Column("unfolded", sa.BigInteger, nullable=False, comment="to this one blobs may lack a folded text"),
 )
 
 word = sa.Table(
@@ -71,3 +72,13 @@ extracted = sa.Table(
     _key("blob"),
     sa.Column("sealed", sa.LargeBinary, nullable=False),
 )
+
+folded = sa.Table(
+    "search_folded",
+    metadata,
+    _key("blob"),
+    sa.Column("sealed", sa.LargeBinary, nullable=False),
+)
+
+TABLES = (word, segment, shard, extracted, folded, page)
+"""All that hold something sealed."""

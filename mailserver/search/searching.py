@@ -254,7 +254,8 @@ class Searcher:
         blobs = self.values("blob")
         bodies = self._shared.bodies
         wanted = fold_line(key.text)
-        possible = bodies.candidates({blobs[at] for at in among}, wanted, fuzzy=key.fuzzy)
+        every = isinstance(among, range) and len(among) == len(blobs)
+        possible = bodies.candidates(blobs if every else [blobs[at] for at in among], wanted, fuzzy=key.fuzzy)
         left = among if possible is None else [at for at in among if blobs[at] in possible]
         found = bodies.holding(
             [blobs[at] for at in left], wanted, whole=key.name == "TEXT", fuzzy=key.fuzzy, check=self._check

@@ -23,9 +23,22 @@ _SHORT, _LONG, _GRAM = 7, 20, 3
 _WORD = re.compile(r"\w+")
 
 
-def tokens(text: str) -> set[str]:
-    """The different words of a text, folded. What stands between blanks is looked at once, however often it comes."""
-    return set(_WORD.findall(fold("\n".join(set(text.split())))))
+class Folded:
+    """Header and text of a message as `mailserver.message.fold_line` makes them, and their different words.
+
+    What stands between blanks is folded once, however often it comes.
+    """
+
+    __slots__ = ("body", "head", "tokens")
+
+    def __init__(self, head: str, body: str) -> None:
+        chunks, more = head.split(), body.split()
+        different = list({*chunks, *more})
+        text = fold("\n".join(different))
+        folded = dict(zip(different, text.split("\n"), strict=True)) if different else {}
+        self.head = " ".join(filter(None, map(folded.__getitem__, chunks)))
+        self.body = " ".join(filter(None, map(folded.__getitem__, more)))
+        self.tokens = set(_WORD.findall(text))
 
 
 def is_word(token: str) -> bool:

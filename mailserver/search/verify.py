@@ -10,13 +10,13 @@ import sqlalchemy as sa
 from config.refusal import Refused
 from config.seal import SealBroken
 from mailserver.message import scan
-from mailserver.search import dictionary, merging, schema
+from mailserver.search import dictionary, merging, schema, texts
 from mailserver.search.columns import column_type
 from mailserver.search.content import body_text, head_text
 from mailserver.search.facts import aad
 from mailserver.search.index import Index, head_aad
 from mailserver.search.postings import Head
-from mailserver.search.terms import FIRST_WORD, tokens
+from mailserver.search.terms import FIRST_WORD, Folded
 from mailserver.store import Ref, Store
 from mailserver.store import schema as stored
 from mailserver.store.verify import Problem
@@ -60,12 +60,12 @@ def verify_search(store: Store) -> list[Problem]:
     for blob in sorted(one for one, times in covered.items() if times > 1)[:_SAMPLE]:
         found.append(Problem("search-twice", f"blob {blob}", "in several segments"))
     if not found:
-        _sample(store, sorted(there), found)
+        _sample(store, sorted(there), state.unfolded, found)
     _pages(store, found)
     return found
 
 
-def _sample(store: Store, blobs: list[int], found: list[Problem]) -> None:
+def _sample(store: Store, blobs: list[int], unfolded: int, found: list[Problem]) -> None:
     index = Index(store)
     for blob in blobs[:: max(1, len(blobs) // _SAMPLE)]:
         try:
@@ -73,8 +73,11 @@ def _sample(store: Store, blobs: list[int], found: list[Problem]) -> None:
         except (LookupError, Refused, OSError):
             continue  # `store.verify` tells of it
         summary = store.summaries([blob]).get(blob) or scan(data)
-        text = head_text(data) + "\n" + body_text(data, summary, index.extracted([blob]).get(blob, ""))
-        for token in sorted(tokens(text))[:_TOKENS]:
+        text = Folded(head_text(data), body_text(data, summary, index.extracted([blob]).get(blob, "")))
+        kept = texts.read(store, [blob]).get(blob)
+        if kept != texts.pack(text.head, text.body) and not (kept is None and blob <= unfolded):
+            found.append(Problem("search-text", f"blob {blob}", "its folded text is not what it says"))
+        for token in sorted(text.tokens)[:_TOKENS]:
             possible = index.candidates({blob}, token, fuzzy=False)
             if possible is not None and blob not in possible:
                 found.append(Problem("search-posting", f"blob {blob}", "a word of it is not in the index"))

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -13,13 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from config.clock import now_us
-from mailserver.message import fold_line
-from mailserver.search import dictionary, indexer, merging, schema
+from mailserver.message import finder, fold_line, scan
+from mailserver.search import dictionary, indexer, merging, schema, texts
 from mailserver.search.building import LEASE, Builder
 from mailserver.search.columns import KINDS
+from mailserver.search.content import body_text, head_text
 from mailserver.search.keys import Key
 from mailserver.search.pages import PAGE
-from mailserver.search.terms import FIRST_WORD
+from mailserver.search.terms import FIRST_WORD, Folded
 from mailserver.search.verify import verify_search
 from mailserver.store import schema as stored
 from tests.mailserver.search.conftest import Box, letter
@@ -93,11 +94,14 @@ def test_the_index_finds_what_reading_finds(small_box: Box, data: st.DataObject)
     if not wanted:
         return
     rows = box.store.uid_map(box.ref)
-    blobs = [row.blob for row in rows]
-    naive = box.searches.bodies.holding(blobs, wanted, whole=False, fuzzy=False, check=lambda: None)
+    found = finder(wanted)
+    contents = {row.blob: box.store.content(row.blob) for row in rows}
+    naive = {blob for blob, one in contents.items() if found(body_text(one, scan(one), ""))}
     possible = box.possible(wanted)
     assert possible is None or naive <= possible
     assert box.found(Key("BODY", text=asked)) == [row.uid for row in rows if row.blob in naive]
+    naive |= {blob for blob, one in contents.items() if found(head_text(one))}
+    assert box.found(Key("TEXT", text=asked)) == [row.uid for row in rows if row.blob in naive]
 
 
 @pytest.mark.parametrize(
@@ -208,9 +212,10 @@ def test_erased_words_go(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
         docs = conn.execute(
             sa.select(sa.func.sum(schema.segment.c.docs)).where(schema.segment.c.live)
         ).scalar()
+        left = conn.execute(sa.select(sa.func.count()).select_from(schema.folded)).scalar()
     assert "bimatxyz" not in words
     assert "conlai" in words
-    assert docs == 1
+    assert docs == left == 1
     assert box.found(Key("TEXT", text="conlai")) == uids[1:]
     fresh = box.put(letter("c", "bimatxyz nữa"))
     box.builder.forget()
@@ -233,11 +238,62 @@ def test_nothing_readable_lies_in_the_database(small_box: Box) -> None:
     small_box.put(letter("tuyetmat", "noidungmat"))
     small_box.builder.catch_up()
     with small_box.store.database.reading() as conn:
-        for table in (schema.word, schema.segment, schema.shard, schema.extracted, schema.page):
+        for table in schema.TABLES:
             for row in conn.execute(sa.select(table)):
                 joined = b"".join(one for one in row if isinstance(one, bytes))
                 assert b"tuyetmat" not in joined
                 assert b"noidungmat" not in joined
+
+
+def test_indexed_messages_are_searched_without_being_opened(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their folded texts decide; a very long one has none, and the message is read."""
+    monkeypatch.setattr(texts, "_LONGEST", 4000)
+    uids = box.put(letter("a", "công  văn\r\nsố 5"), letter("b", "công văn số 5 " + "rất dài " * 600))
+    box.builder.catch_up()
+    blobs = [row.blob for row in box.store.uid_map(box.ref)]
+    assert texts.read(box.store, blobs) == {blobs[0]: texts.pack(*_folded(box, blobs[0]))}
+    opened: list[int] = []
+    read = box.store.contents
+
+    def contents(wanted: Iterable[int]) -> Callable[[int], bytes]:
+        opened.extend(kept := list(wanted))
+        return read(kept)
+
+    monkeypatch.setattr(box.store, "contents", contents)
+    assert box.found(Key("BODY", text="van so 5")) == uids
+    assert box.found(Key("BODY", text="so 5 van", fuzzy=True)) == uids
+    assert set(opened) == {blobs[1]}
+
+
+def _folded(box: Box, blob: int) -> tuple[str, str]:
+    data = box.store.content(blob)
+    one = Folded(head_text(data), body_text(data, scan(data), ""))
+    return one.head, one.body
+
+
+def test_texts_of_an_older_index_follow(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An index made before texts were kept: searches read meanwhile, the worker fills in, the newest first."""
+    monkeypatch.setattr(texts, "_FILL", 2)
+    uids = box.put(*(letter(f"thư {number}", f"hồ chứa {number}") for number in range(5)))
+    box.builder.catch_up()
+
+    def older(conn: sa.Connection) -> None:
+        conn.execute(sa.delete(schema.folded))
+        conn.execute(sa.update(schema.state).values(unfolded=schema.state.c.blob))
+
+    box.store.database.write(older)
+    assert verify_search(box.store) == []
+    assert box.found(Key("BODY", text="ho chua")) == uids
+    blobs = [row.blob for row in box.store.uid_map(box.ref)]
+    assert texts.fill(box.store)
+    assert set(texts.read(box.store, blobs)) == set(blobs[-2:])
+    box.builder.catch_up()
+    assert set(texts.read(box.store, blobs)) == set(blobs)
+    assert not texts.fill(box.store)
+    assert verify_search(box.store) == []
+    assert box.found(Key("BODY", text="ho chua 3")) == uids[3:4]
 
 
 def test_rebuilding(box: Box) -> None:
@@ -271,3 +327,23 @@ def test_verifying(box: Box) -> None:
     box.store.database.write(harm)
     kinds = {one.kind for one in verify_search(box.store)}
     assert kinds == {"search-page", "search-missing"}
+
+
+def test_verifying_folded_texts(box: Box) -> None:
+    """A text that is missing, and one that belongs to another message, are found; searches read such messages."""
+    uids = box.put(letter("a", "hồ chứa"), letter("b", "công văn"), letter("c", "văn thư"))
+    box.builder.catch_up()
+    blobs = [row.blob for row in box.store.uid_map(box.ref)]
+
+    def harm(conn: sa.Connection) -> None:
+        table = schema.folded
+        other = conn.execute(sa.select(table.c.sealed).where(table.c.blob == blobs[2])).scalar()
+        conn.execute(sa.delete(table).where(table.c.blob == blobs[0]))
+        conn.execute(sa.update(table).where(table.c.blob == blobs[1]).values(sealed=other))
+
+    box.store.database.write(harm)
+    assert [(one.kind, one.place) for one in verify_search(box.store)] == [
+        ("search-text", f"blob {blob}") for blob in blobs[:2]
+    ]
+    assert box.found(Key("BODY", text="ho chua")) == uids[:1]
+    assert box.found(Key("BODY", text="van")) == uids[1:]
