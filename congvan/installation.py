@@ -35,6 +35,7 @@ if TYPE_CHECKING:  # the exchange brings PDF and XML libraries along; the mail p
     from exchange.signing.signer_client import SignerClient
     from exchange.signing.token_module import TokenPlace
     from exchange.trust.directory import TrustDirectory
+    from mailserver.store.objects import Objects
 
 _PLACES = ("province.toml", "demo/province.toml", "/etc/congvan/province.toml")
 
@@ -78,19 +79,30 @@ def open_seal(settings: Settings) -> Seal:
 
 def open_storage(settings: Settings) -> BlobStorage:
     """Where message bytes lie by the settings; files that are left from before a bucket was set are on their way there."""
-    own = settings.store
-    if not own.s3_bucket:
+    if not settings.store.s3_bucket:
         return Segments(settings.data_dir / "segments")
-    from mailserver.store.objects import Bucket, Objects, open_bucket
-
-    credentials = settings.at(own.s3_credentials)
-    bucket = Bucket(own.s3_bucket, own.s3_prefix, own.s3_endpoint, own.s3_region, credentials)
-    objects, files = Objects(open_bucket(bucket), own.cache_mb << 20), settings.data_dir / "segments"
+    objects, files = open_objects(settings), settings.data_dir / "segments"
     if next(files.glob("*.segment"), None) is None:
         return objects
     from mailserver.store.relocating import Relocating
 
     return Relocating(Segments(files), objects)
+
+
+def open_objects(settings: Settings) -> Objects:
+    """The objects in the bucket that the settings name. Raises `Refused` (``bad-settings``)."""
+    from mailserver.store.objects import Bucket, Objects, open_bucket
+
+    own = settings.store
+    if not own.s3_bucket:
+        raise Refused(
+            "bad-settings",
+            f"{settings.file}: [store] s3_bucket chưa nêu kho S3 nào.",
+            f"{settings.file}: [store] s3_bucket names no bucket.",
+        )
+    credentials = settings.at(own.s3_credentials)
+    bucket = Bucket(own.s3_bucket, own.s3_prefix, own.s3_endpoint, own.s3_region, credentials)
+    return Objects(open_bucket(bucket), own.cache_mb << 20)
 
 
 def open_rulebook(settings: Settings | None) -> Rulebook:

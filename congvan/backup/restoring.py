@@ -1,25 +1,32 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""Bringing an installation back from a backup folder, into a new folder and an empty database."""
+"""Bringing an installation back from a backup folder, into a new folder, an empty database and, if wished, a bucket.
+
+`province.toml` is what makes a folder an installation: it gets its name last. Until then the folder holds
+`restoring.json` (which generation, how far), and the same command goes on where it was interrupted.
+"""
 
 from __future__ import annotations
 
 import json
-import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import sqlalchemy as sa
 
 from config.database import Database
-from config.durable import sync_folder, write_durably
+from config.durable import write_durably
 from config.refusal import Refused
 from config.settings import DatabaseSettings, Paths, Settings, Store, Tls, example, read
 from congvan import migrate
 from congvan.backup.envelope import damaged, digest, exactly, identity_of, opening
+from congvan.backup.placing import into_bucket, into_files
 from congvan.backup.rows import go_on_counting, load
 from congvan.backup.taking import mac, manifests
-from congvan.installation import open_database, open_seal
+from congvan.backup.unfinished import Unfinished
+from congvan.installation import open_database, open_objects, open_seal
 from mailserver.store.fence import erase, fence
 
 _KEYS = {
@@ -29,6 +36,7 @@ _KEYS = {
     "tls_certificate": ("tls/server.pem", 0o644),
     "tls_key": ("tls/server.key", 0o600),
 }
+_S3_KEYS = "secrets/s3.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +45,26 @@ class Restored:
 
     name: str
     settings: Settings
-    rows: int
     mailboxes: int
+    rows: int
     erased: int
 
 
 def restore(
-    folder: Path, target: Path, key: Path, *, generation: str = "", database_url: str = ""
+    folder: Path,
+    target: Path,
+    key: Path,
+    *,
+    generation: str = "",
+    database_url: str = "",
+    bucket: Settings | None = None,
 ) -> Restored:
-    """Restore a generation (the newest by default) into ``target``, which is empty or new.
+    """Restore a generation (the newest by default) into ``target``, which is empty or new, or go on with it.
 
-    ``database_url``: an empty database; "" is SQLite below ``target``. Raises `Refused`:
-    ``backup-damaged``, ``bad-backup-key``, ``no-such-generation``, ``folder-not-empty``.
+    ``database_url``: an empty database; "" is SQLite below ``target``. ``bucket``: settings whose ``[store] s3_…``
+    name an empty place in a bucket for the message bytes; None: files below ``target``. Raises `Refused`:
+    ``backup-damaged``, ``bad-backup-key``, ``no-such-generation``, ``folder-not-empty``, ``database-not-empty``,
+    ``bucket-not-empty``, ``other-restore``; `StorageUnavailable` when the bucket is away.
     """
     identity = identity_of(key)
     found = manifests(folder)
@@ -59,34 +75,66 @@ def restore(
             f"Không có bản sao lưu {generation or ''} trong {folder}.",
             f"There is no generation {generation or ''} in {folder}.",
         )
-    if target.exists() and any(target.iterdir()):
-        raise Refused("folder-not-empty", f"Thư mục {target} không trống.", f"{target} is not empty.")
     until = [one for one in found if one["name"] <= chosen["name"]]
     later = [one for one in found if one["name"] > chosen["name"]]
+    if bucket is not None:
+        open_objects(bucket)
+    place = bucket.store if bucket is not None else Store()
+    known = Unfinished.of(target, chosen["name"], database_url, place)
+    if not known.begun:
+        _refuse_full(target, database_url, bucket)
     for one in until:
         _check_whole(folder, one)
-    settings = _keys(folder / chosen["name"], target, identity, database_url)
+    known.begin()
+    settings = _keys(folder / chosen["name"], known.settings, identity, database_url, bucket)
     seal = open_seal(settings)
     for one in until:
         if one["mac"] != mac(seal, one):
             raise damaged(folder / one["name"], "its manifest is not this installation's")
-    _segments(folder, until, settings, chosen, identity)
-    _files(folder, until, settings, chosen, identity)
-    migrate.upgrade(settings.database_url, chosen["revision"])
-    database = open_database(settings)
-    try:
-        rows = _rows(database, folder / chosen["name"] / "database.age", chosen, identity)
-    finally:
-        database.close()
+    if not known.done("rows"):
+        migrate.upgrade(settings.database_url, chosen["revision"])
+        with _opened(settings) as database:
+            rows = _rows(database, folder / chosen["name"] / "database.age", chosen, identity)
+        known.note("rows", rows)
     migrate.upgrade(settings.database_url)
+    with _opened(settings) as database:
+        if not known.done("mailboxes"):
+            go_on_counting(database)
+            known.note("mailboxes", fence(database))
+        known.note("erased", erase(database, _erased(folder, later, identity)) + known.done("erased"))
+        if settings.store.s3_bucket:
+            into_bucket(folder, until, database, open_objects(settings), chosen, identity)
+        else:
+            into_files(folder, until, settings.data_dir / "segments", chosen, identity)
+    _files(folder, until, settings, chosen, identity)
+    return Restored(
+        chosen["name"], known.finish(), known.done("mailboxes"), known.done("rows"), known.done("erased")
+    )
+
+
+@contextmanager
+def _opened(settings: Settings) -> Iterator[Database]:
     database = open_database(settings)
     try:
-        go_on_counting(database)
-        boxes = fence(database)
-        erased = erase(database, _erased(folder, later, identity))
+        yield database
     finally:
         database.close()
-    return Restored(chosen["name"], settings, rows, boxes, erased)
+
+
+def _refuse_full(target: Path, database_url: str, bucket: Settings | None) -> None:
+    """Nothing is restored over something."""
+    if target.exists() and any(not one.name.startswith(".restoring.json.") for one in target.iterdir()):
+        raise Refused("folder-not-empty", f"Thư mục {target} không trống.", f"{target} is not empty.")
+    if database_url and not _is_empty(database_url):
+        raise Refused(
+            "database-not-empty", "Cơ sở dữ liệu đích không trống.", "The target database is not empty."
+        )
+    if bucket is not None and open_objects(bucket).sizes():
+        raise Refused(
+            "bucket-not-empty",
+            f"Kho S3 đích không trống; ghi s3_prefix khác trong {bucket.file}.",
+            f"The target bucket is not empty there: name another s3_prefix in {bucket.file}.",
+        )
 
 
 def _check_whole(folder: Path, one: dict[str, Any]) -> None:
@@ -100,9 +148,9 @@ def _check_whole(folder: Path, one: dict[str, Any]) -> None:
             raise damaged(path, "it was altered")
 
 
-def _keys(place: Path, target: Path, identity: Any, database_url: str) -> Settings:
-    """Keys and settings, at the places a new installation has them."""
-    target.mkdir(parents=True, exist_ok=True)
+def _keys(place: Path, file: Path, identity: Any, database_url: str, bucket: Settings | None) -> Settings:
+    """Keys, and the settings as ``file``, at the places a new installation has them."""
+    target = file.parent
     path = place / "keys.age"
     kept = b""
     with opening(path, identity) as records:
@@ -112,17 +160,27 @@ def _keys(place: Path, target: Path, identity: Any, database_url: str) -> Settin
                 kept = data
                 continue
             name, mode = _KEYS[head["path"]]
-            (target / name).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            write_durably(target / name, data, mode=mode)
-    file = target / "province.toml"
+            _write(target / name, data, mode)
     write_durably(file, kept)
     old = read(file)
+    store = replace(old.store, s3_bucket=Store().s3_bucket)
+    if bucket is not None:
+        told = bucket.store
+        _write(target / _S3_KEYS, bucket.at(told.s3_credentials).read_bytes(), 0o600)
+        store = replace(
+            old.store,
+            s3_bucket=told.s3_bucket,
+            s3_prefix=told.s3_prefix,
+            s3_endpoint=told.s3_endpoint,
+            s3_region=told.s3_region,
+            s3_credentials=_S3_KEYS,
+        )
     new = replace(
         old,
         paths=replace(Paths(), rulebook=old.paths.rulebook),
         tls=Tls(),
         database=DatabaseSettings(url=database_url),
-        store=replace(old.store, s3_bucket=Store().s3_bucket),
+        store=store,
     )
     write_durably(file, example(new).encode())
     new.run_dir.mkdir(parents=True, exist_ok=True)
@@ -130,41 +188,9 @@ def _keys(place: Path, target: Path, identity: Any, database_url: str) -> Settin
     return read(file)
 
 
-def _segments(
-    folder: Path, until: list[dict[str, Any]], settings: Settings, chosen: dict[str, Any], identity: Any
-) -> None:
-    """The bytes of every segment that the chosen generation names, from all generations up to it."""
-    place = settings.data_dir / "segments"
-    place.mkdir(parents=True, exist_ok=True)
-    for one in until:
-        path = folder / one["name"] / "segments.age"
-        with opening(path, identity) as records:
-            for head, stream in records:
-                wanted = str(head["segment"]) in chosen["segments"]
-                _write_at(path, place / f"{head['segment']:08d}.segment", head, stream, wanted=wanted)
-    for number, end in chosen["segments"].items():
-        file = place / f"{int(number):08d}.segment"
-        if not file.is_file() or file.stat().st_size < end:
-            raise damaged(folder / chosen["name"], f"segment {number} is not whole in these generations")
-    sync_folder(place)
-
-
-def _write_at(path: Path, file: Path, head: dict[str, Any], stream: BinaryIO, *, wanted: bool) -> None:
-    if not wanted:
-        for _ in exactly(path, stream, head["size"]):
-            pass
-        return
-    handle = os.open(file, os.O_WRONLY | os.O_CREAT, 0o600)
-    try:
-        offset = head["offset"]
-        for part in exactly(path, stream, head["size"]):
-            view = memoryview(part)
-            while view:
-                written = os.pwrite(handle, view, offset)
-                view, offset = view[written:], offset + written
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _write(file: Path, data: bytes, mode: int) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_durably(file, data, mode=mode)
 
 
 def _files(
@@ -213,7 +239,7 @@ def _erased(folder: Path, later: list[dict[str, Any]], identity: Any) -> set[byt
     return names
 
 
-def is_empty(url: str) -> bool:
+def _is_empty(url: str) -> bool:
     """Whether a database has no tables."""
     engine = sa.create_engine(url)
     try:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from config.database import Database, metadata
 from congvan.backup.envelope import Writer, damaged, exactly
@@ -49,7 +50,7 @@ def _plain(row: Any, binary: list[int], dates: list[int]) -> list[Any]:
 
 
 def load(database: Database, path: Path, head: dict[str, Any], stream: BinaryIO) -> int:
-    """Insert one record of `dump`; returns the number of rows."""
+    """Insert one record of `dump`, unless an interrupted restore did; returns the number of rows."""
     if head["size"] > _LARGEST:
         raise damaged(path, "a record is too large")
     rows = json.loads(zlib.decompress(b"".join(exactly(path, stream, head["size"]))))
@@ -70,7 +71,8 @@ def load(database: Database, path: Path, head: dict[str, Any], stream: BinaryIO)
                 row[at] = date.fromisoformat(row[at])
     values = [dict(zip(head["columns"], row, strict=True)) for row in rows]
     if values:
-        database.write(lambda conn: conn.execute(sa.insert(table), values))
+        insert = (postgresql if database.dialect == "postgresql" else sqlite).insert(table)
+        database.write(lambda conn: conn.execute(insert.on_conflict_do_nothing(), values))
     return len(values)
 
 

@@ -7,8 +7,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from config.refusal import Refused
-from congvan.backup.restoring import is_empty, restore
+from config.settings import read
+from congvan.backup.restoring import restore
 from congvan.installation import Installation
 from congvan.output import emit
 from mailserver.store.verify import verify_data
@@ -24,21 +24,21 @@ def register(subparsers: Any) -> None:
     command.add_argument(
         "--database", default="", metavar="URL", help="an empty database; else SQLite in DIR"
     )
+    command.add_argument(
+        "--bucket", default="", metavar="FILE", help="settings whose [store] s3_… says where message bytes go"
+    )
     command.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Exit 0 when the restored store is whole. Raises `Refused`."""
-    if args.database and not is_empty(args.database):
-        raise Refused(
-            "database-not-empty", "Cơ sở dữ liệu đích không trống.", "The target database is not empty."
-        )
+    """Exit 0 when the restored store is whole. Raises `Refused`; the same command then goes on."""
     done = restore(
         Path(args.source).absolute(),
         Path(args.dir).absolute(),
         Path(args.key),
         generation=args.generation,
         database_url=args.database,
+        bucket=read(Path(args.bucket)) if args.bucket else None,
     )
     parts = Installation(done.settings)
     try:

@@ -25,6 +25,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from config.clock import now_us
 from config.database import Database
 from mailserver.store import schema
+from mailserver.store.moves import Moves
 from mailserver.store.storage import BlobStorage
 
 log = logging.getLogger("congvan.compaction")
@@ -34,7 +35,6 @@ UNNAMED_S = 86_400.0
 REMOVAL = "segment-removal"
 """The lease under which segments are deleted; a backup holds it while it copies."""
 _ROWS = 2000
-_MOVED_AT_ONCE = 200
 
 
 @dataclass(slots=True)
@@ -149,28 +149,22 @@ class Compaction:
         self, numbers: list[int], writer: BlobStorage, keep: Callable[[], bool], report: Report
     ) -> bool:
         """Move the blobs of segments, those of small ones together; False when the lease is lost."""
-        moves: list[dict[str, int]] = []
-        taken = 0
+        moves = Moves(self._database, writer)
         for number in numbers:
             for row in self._blobs(number):
                 data = self._storage.read(number, row.offset, row.length)
                 if len(data) != row.length:
                     log.error("blob %d of segment %d can't be read; it stays where it is", row.blob, number)
                     continue
-                segment, offset = writer.append(data)
-                moves.append({"b": row.blob, "s": number, "o": row.offset, "new_s": segment, "new_o": offset})
-                taken += row.length
-                if taken >= self._storage.group_bytes or len(moves) >= _ROWS:
+                moves.add(row.blob, number, row.offset, data)
+                if moves.is_full:
                     if not keep():
                         return False
-                    self._move(writer, moves)
-                    report.moved += taken
-                    moves, taken = [], 0
+                    report.moved += moves.commit()
             report.rewritten += 1
         if not keep():
             return False
-        self._move(writer, moves)
-        report.moved += taken
+        report.moved += moves.commit()
         return True
 
     def _blobs(self, number: int) -> Iterator[Any]:
@@ -184,12 +178,6 @@ class Compaction:
                 return
             last = rows[-1].blob
             yield from rows
-
-    def _move(self, writer: BlobStorage, moves: list[dict[str, int]]) -> None:
-        writer.flush()
-        for start in range(0, len(moves), _MOVED_AT_ONCE):
-            part = moves[start : start + _MOVED_AT_ONCE]
-            self._database.write(lambda conn, part=part: _move(conn, part))  # type: ignore[misc]
 
     def _note_empty(self, used: dict[int, Use], known: dict[int, int]) -> None:
         young = now_us() - int(UNNAMED_S * 1_000_000)
@@ -212,17 +200,3 @@ class Compaction:
 
         if empty:
             self._database.write(job)
-
-
-def _move(conn: sa.Connection, moves: list[dict[str, int]]) -> None:
-    table = schema.blob
-    conn.execute(
-        sa.update(table)
-        .where(
-            table.c.blob == sa.bindparam("b"),
-            table.c.segment == sa.bindparam("s"),
-            table.c.offset == sa.bindparam("o"),
-        )
-        .values(segment=sa.bindparam("new_s"), offset=sa.bindparam("new_o")),
-        moves,
-    )
