@@ -9,9 +9,7 @@ SQLite queue on a lock file, not in SQLite's busy loop (DESIGN 4.7).
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
-import os
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -26,6 +24,7 @@ import sqlalchemy as sa
 from config.engines import engines
 from config.refusal import Unavailable
 from config.statement import Statement
+from config.turns import PATIENCE_S, Turns, WriterStuck
 
 log = logging.getLogger("congvan.database")
 metadata = sa.MetaData()
@@ -82,23 +81,29 @@ class _Task:
     before: Callable[[], None] | None = None
     result: Any = None
     error: BaseException | None = field(default=None)
+    answered: bool = False
 
 
 class Database:
     """One engine pair (reads, the writer) on SQLite or PostgreSQL.
 
-    ``lock_file`` is where processes queue before writing to SQLite. ``before_commit`` functions run
-    in the writer thread before each commit (segments make their bytes durable there).
+    ``lock_file`` is where processes queue before writing to SQLite. A write waits ``patience_s`` seconds for other
+    processes (on PostgreSQL: for a locked row). ``before_commit`` functions run in the writer thread before each commit
+    (segments make their bytes durable there).
     """
 
-    def __init__(self, url: str, lock_file: Path | None = None) -> None:
+    def __init__(self, url: str, lock_file: Path | None = None, *, patience_s: float = PATIENCE_S) -> None:
         self.url = url
         self.dialect = sa.make_url(url).get_backend_name()
-        self._reader, self._writer = engines(url)
+        self._reader, self._writer = engines(url, patience_s)
         self._kept: sa.Connection | None = None
         self._kept_for = 0
-        self._lock_file = lock_file
-        self._lock: int | None = None
+        self._turns: Turns | None = None
+        if lock_file is not None and self.dialect == "sqlite":
+            self._turns = Turns(lock_file, patience_s, self._give_up)
+        self._patience_s = patience_s
+        self._waiting: list[_Task] = []
+        self._answering = threading.Lock()
         self.before_commit: list[Callable[[], None]] = []
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -194,21 +199,29 @@ class Database:
         self._put(_Task(job, done, before))
         return cast(T, await future)
 
+    def refuse_when_stuck(self) -> None:
+        """Raises `WriterStuck` when a process is stopped in its turn, so that no write would go through."""
+        if self._turns is not None:
+            self._turns.refuse_when_stuck()
+
     def close(self) -> None:
-        """Finish queued writes and close all connections."""
+        """Finish queued writes, unless another process has the turn for too long, and close all connections."""
         with self._starting:
             thread, self._thread = self._thread, None
         if thread is not None:
             self._tasks.put(None)
-            thread.join()
+            while thread.is_alive():
+                thread.join(1.0)
+                if self._turns is not None and self._turns.waited_s > self._patience_s:
+                    self._give_up(self._turns.stuck())
+                    break
         if self._kept is not None:
             self._kept.close()
             self._kept = None
         self._reader.dispose()
         self._writer.dispose()
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        if self._turns is not None:
+            self._turns.close()
 
     def _put(self, task: _Task) -> None:
         if self._thread is None:
@@ -238,7 +251,8 @@ class Database:
                 batch
             ):  # nothing of a job may stay referenced here until the next one comes: it may be large
                 task = batch.pop(0)
-                task.done(task.result, task.error)
+                if not task.answered:
+                    task.done(task.result, task.error)
             del first, task
             if ending:
                 return
@@ -293,7 +307,11 @@ class Database:
             task.error.__cause__ = problem
 
     def _transact(self, batch: list[_Task]) -> list[Callable[[], None]]:
-        with self._process_lock(), self._writer.connect() as conn:
+        with self._turn(batch):
+            return self._transaction(batch) if batch else []
+
+    def _transaction(self, batch: list[_Task]) -> list[Callable[[], None]]:
+        with self._writer.connect() as conn:
             after: list[Callable[[], None]] = []
             conn.info[_AFTER], conn.info[_TOGETHER] = after, {}
             with conn.begin() as transaction:
@@ -352,14 +370,40 @@ class Database:
         task.error = problem
 
     @contextmanager
-    def _process_lock(self) -> Iterator[None]:
-        if self._lock_file is None or self.dialect != "sqlite":
+    def _turn(self, batch: list[_Task]) -> Iterator[None]:
+        """Our turn among the processes; of ``batch`` stay the tasks that were not answered while we waited."""
+        if self._turns is None:
             yield
             return
-        if self._lock is None:
-            self._lock = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self._waiting = batch
+        self._turns.take()
         try:
+            with self._answering:
+                self._waiting = []
+                batch[:] = [task for task in batch if not task.answered]
             yield
         finally:
-            fcntl.flock(self._lock, fcntl.LOCK_UN)
+            self._turns.leave()
+
+    def _give_up(self, problem: WriterStuck) -> None:
+        """Answer all who wait; called by another thread, while the writer's waits for its turn."""
+        with self._answering:
+            waiting, self._waiting = self._waiting, []
+            for task in waiting:
+                task.answered = True
+        ending = False
+        while True:
+            try:
+                late = self._tasks.get_nowait()
+            except queue.Empty:
+                break
+            if late is None:
+                ending = True
+            else:
+                waiting = [*waiting, late]
+        if ending:
+            self._tasks.put(None)
+        if waiting:
+            log.error("%d writes were given up: %s", len(waiting), problem)
+        for task in waiting:
+            task.done(None, problem)

@@ -10,10 +10,15 @@ from urllib.parse import quote
 import sqlalchemy as sa
 from sqlalchemy.pool import QueuePool
 
+_IDLE_S = 120
+"""A transaction may wait for a bucket (three tries of 20 s), but no node thinks for so long in one."""
 
-def engines(url: str) -> tuple[sa.Engine, sa.Engine]:
+
+def engines(url: str, patience_s: float) -> tuple[sa.Engine, sa.Engine]:
     """An engine for reads, each in one snapshot, and one with a single connection for writes.
 
+    On PostgreSQL a write waits ``patience_s`` seconds for a locked row, and the server ends the transaction of a
+    node that is stopped in the middle of one.
     A SQLite file is never made here: on a disk that is not mounted just now an empty one would take its place.
     """
     sqlite = sa.make_url(url).get_backend_name() == "sqlite"
@@ -34,6 +39,9 @@ def engines(url: str) -> tuple[sa.Engine, sa.Engine]:
     else:
         options = {"pool_pre_ping": True, "pool_size": 8, "max_overflow": 56}
     reader = sa.create_engine(url, **options)
+    if not sqlite:
+        limits = f"-c lock_timeout={patience_s * 1000:.0f} -c idle_in_transaction_session_timeout={_IDLE_S}s"
+        options |= {"connect_args": {"options": limits}}
     writer = sa.create_engine(url, **{**options, "pool_size": 1, "max_overflow": 0})
     if sqlite:
         _sqlite_engine(reader, "BEGIN")

@@ -152,9 +152,11 @@ def _is_public(app: Flask) -> bool:
 
 @open_to_all
 def _health() -> Response:
-    """Whether pages can be served: the database answers."""
-    with frame.parts().database.reading() as conn:
+    """Whether pages can be served: the database answers, and no process is stopped in its turn to write."""
+    parts = frame.parts()
+    with parts.database.reading() as conn:
         conn.exec_driver_sql("SELECT 1")
+    parts.database.refuse_when_stuck()
     return Response("ok\n", mimetype="text/plain")
 
 

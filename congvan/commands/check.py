@@ -20,7 +20,7 @@ from cryptography import x509
 from config.clock import now_us
 from config.refusal import Refused
 from config.settings import Settings
-from congvan import certificates_check, dns_check, status_check
+from congvan import certificates_check, dns_check, status_check, turns_check
 from congvan.installation import (
     Installation,
     find_settings,
@@ -199,6 +199,10 @@ def _certificates(settings: Settings) -> Iterator[Line]:
 
 def _status(settings: Settings) -> Iterator[Line]:
     yield Line("status", *status_check.look(settings))
+
+
+def _writing(settings: Settings) -> Iterator[Line]:
+    yield Line("writing", *turns_check.look(settings))
 
 
 def _disk(settings: Settings) -> Iterator[Line]:
@@ -383,6 +387,7 @@ _LOOKS = (
     _certificates,
     _status,
     _disk,
+    _writing,
     _storage,
     _quota,
     _backup,

@@ -32,6 +32,7 @@ _CODES = {
     "over-quota": (452, "4.2.2"),
     "larger-than-quota": (552, "5.2.2"),
     "database-unavailable": (451, "4.3.0"),
+    "writer-stuck": (451, "4.3.0"),
     "greylisted": (451, "4.7.1"),
     "sender-not-checked": (451, "4.7.24"),
     "listed": (554, "5.7.1"),

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import PASSWORD
+from tests.mailserver.stopping import stopped
 from tests.webmail.conftest import CIVIL, HTTPS, Browser, Site
 
 
@@ -178,3 +180,13 @@ def test_signing_out_on_one_machine_ends_that_session_only(site: Site) -> None:
 
 def test_the_demo_says_that_it_is_one(site: Site) -> None:
     assert "Bản dùng thử" in Browser(site.client()).get("/sign-in").text
+
+
+def test_health_says_who_keeps_the_others_from_writing(site: Site, tmp_path: Path) -> None:
+    browser = Browser(site.client())
+    assert browser.get("/health").status_code == 200
+    with stopped(site.province.database.url, tmp_path / "write.lock") as process:
+        answer = browser.get("/health")
+        assert answer.status_code == 503
+        assert f"({process.pid})" in answer.text
+    assert browser.get("/health").status_code == 200
