@@ -8,14 +8,15 @@ rendered once and kept in `Pages`; bodies are read when they are asked for.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, groupby, islice
+from typing import Any
 
 from config.refusal import Refused
 from mailserver.imap.flags import flag_lines
 from mailserver.imap.grammar import strings
 from mailserver.imap.grammar.fetching import Item, Section
-from mailserver.imap.leaves import Leaves
+from mailserver.imap.leaves import Leaves, written
 from mailserver.imap.pages import BLOCK, Pages
 from mailserver.imap.replies import No
 from mailserver.imap.sections import UnknownEncoding, decoded, extract, is_kept, of_kept_fields
@@ -28,6 +29,9 @@ from mailserver.store.listing import Listed
 log = logging.getLogger("congvan.imap")
 
 _RUN = BLOCK
+KEPT = 32_000
+"""More messages than this are written page by page, and nothing is kept: they would drive everything else out."""
+_MARK = {"UID": b"UID %d", "FLAGS": b"FLAGS %b", "MODSEQ": b"MODSEQ (%d)"}
 _READ = 250  # messages whose bytes are looked up together
 _PIECE = 128 * 1024
 OF_ARRAYS = frozenset({"UID", "FLAGS", "MODSEQ"})
@@ -98,53 +102,73 @@ class Rendering:
 
     def pieces(self, spans: list[range]) -> Iterator[bytes]:
         """The answers in pieces of about `_PIECE` octets."""
-        out: list[bytes] = []
-        size = 0
-        for run in _runs(spans):
-            for line in self._bodies_of(run) if self._bodies else self._lines(run):
-                out.append(line)
-                size += len(line)
-                if size >= _PIECE:
-                    yield b"".join(out)
-                    out, size = [], 0
-            if len(out) >= _RUN and not self._bodies:
-                yield b"".join(out)
-                out, size = [], 0
-        if out:
-            yield b"".join(out)
+        if self._bodies:
+            yield from _gathered(line for run in _runs(spans) for line in self._bodies_of(run))
+        elif self._fixed and sum(map(len, spans)) > KEPT:
+            for span in spans:
+                yield from self._pages_of(span)
+        else:
+            yield from _gathered(map(self._lines, _chunks(spans)))
 
-    def _lines(self, run: range) -> list[bytes]:
+    def _pages_of(self, span: range) -> Iterator[bytes]:
+        """The answers of very many messages, whole pages where there are some."""
+        at = span.start
+        while at < span.stop:
+            try:
+                found = self._page_lines(at, span.stop)
+            except Refused:  # the summaries are the truth
+                log.exception("a page of mailbox %s can't be read", self._view.ref)
+                found = None
+            if found is None:
+                end = min(at + _RUN, span.stop)
+                found = end, self._lines(range(at, end))
+            at, lines = found
+            yield lines
+
+    def _lines(self, run: Sequence[int]) -> bytes:
         """Answers without bodies."""
         view = self._view
-        words, uids, flags = view.words, view.uids, view.all_flags()
         if not self._fixed:
             if self._marks == ["UID", "FLAGS"]:
-                return [flag_lines(words, uids, flags, run)]
-            return [b"* %d FETCH (%b)\r\n" % (at + 1, self._marked(at)) for at in run]
+                return flag_lines(view.words, view.uids, view.all_flags(), run)
+            return self._written(run, b"", [])
         fixed = self._rendered(run)
-        if self._marks == ["UID", "FLAGS"]:
-            return [
-                b"* %d FETCH (UID %d FLAGS %b %b)\r\n" % (at + 1, uids[at], words[flags[at]], one)
-                for at, one in zip(run, fixed, strict=True)
-                if one is not None
-            ]
-        if self._marks == ["UID"]:
-            return [
-                b"* %d FETCH (UID %d %b)\r\n" % (at + 1, uids[at], one)
-                for at, one in zip(run, fixed, strict=True)
-                if one is not None
-            ]
-        if not self._marks:
-            return [
-                b"* %d FETCH (%b)\r\n" % (at + 1, one)
-                for at, one in zip(run, fixed, strict=True)
-                if one is not None
-            ]
-        return [
-            b"* %d FETCH (%b %b)\r\n" % (at + 1, self._marked(at), one)
-            for at, one in zip(run, fixed, strict=True)
-            if one is not None
-        ]
+        there: Sequence[int] = run
+        if None in fixed:
+            there = [at for at, one in zip(run, fixed, strict=True) if one is not None]
+            fixed = [one for one in fixed if one is not None]
+        return self._written(there, b"%b", [fixed])
+
+    def _written(self, there: Sequence[int], template: bytes, columns: Sequence[Sequence[Any]]) -> bytes:
+        """The lines of these positions; ``template`` and ``columns``: what comes behind the marks."""
+        view = self._view
+        words, uids, flags = view.words, view.uids, view.all_flags()
+        marks: list[Iterable[Any]] = []
+        for name in self._marks:
+            if name == "UID":
+                marks.append([uids[at] for at in there])
+            elif name == "FLAGS":
+                marks.append([words[flags[at]] for at in there])
+            else:
+                marks.append([view.modseqs(at) for at in there])
+        inner = b" ".join([*[_MARK[name] for name in self._marks], *([template] if template else [])])
+        numbers = [at + 1 for at in there]
+        return written(b"* %d FETCH (" + inner + b")\r\n", [numbers, *marks, *columns], len(numbers))
+
+    def _page_lines(self, at: int, stop: int) -> tuple[int, bytes] | None:
+        """The answers of a whole page whose first message is at a position, and the position behind it.
+
+        Nothing is kept of it. None when no page begins there or the mailbox lacks some of its messages.
+        """
+        view = self._view
+        uids = view.uids
+        leaf = self._leaves.leaf(uids[at])
+        if leaf is None or not leaf.uids:
+            return None
+        end = at + len(leaf.uids)
+        if end > stop or uids[at:end] != leaf.uids or not view.gone.isdisjoint(leaf.uids):
+            return None
+        return end, self._written(range(at, end), self._leaves.template, leaf.values)
 
     def _marked(self, at: int) -> bytes:
         view = self._view
@@ -158,7 +182,7 @@ class Rendering:
                 out.append(b"MODSEQ (%d)" % view.modseqs(at))
         return b" ".join(out)
 
-    def _rendered(self, run: range) -> list[bytes | None]:
+    def _rendered(self, run: Sequence[int]) -> list[bytes | None]:
         """The fixed part of each message of a run, None of those that are gone or broken."""
         uids, gone = self._view.uids, self._view.gone
         found: list[bytes | None] = []
@@ -286,6 +310,29 @@ def _runs(spans: list[range]) -> Iterator[range]:
     for span in spans:
         for start in range(span.start, span.stop, _RUN):
             yield range(start, min(start + _RUN, span.stop))
+
+
+def _gathered(lines: Iterable[bytes]) -> Iterator[bytes]:
+    out: list[bytes] = []
+    size = 0
+    for one in lines:
+        out.append(one)
+        size += len(one)
+        if size >= _PIECE:
+            yield b"".join(out)
+            out, size = [], 0
+    if out:
+        yield b"".join(out)
+
+
+def _chunks(spans: list[range]) -> Iterator[Sequence[int]]:
+    """The positions of ``spans``, up to `_RUN` together, neighbours as ranges."""
+    if len(spans) == 1:
+        yield from _runs(spans)
+        return
+    every = chain.from_iterable(spans)
+    while some := list(islice(every, _RUN)):
+        yield some
 
 
 def _label(item: Item) -> bytes:

@@ -57,9 +57,9 @@ def _letters() -> dict[str, str]:
     found: dict[str, list[str]] = {}
     for code in range(0x41, 0x1F000):
         letter = chr(code)
-        if letter.lower() == letter and not unicodedata.decomposition(letter) and letter != "đ":
+        if letter.lower() == letter and not unicodedata.decomposition(letter) and letter not in "đς":
             continue  # it folds to itself
         folded = fold(letter)
-        if letter.isalpha() and len(folded) == 1 and folded != letter:
+        if len(folded) == 1 and folded != letter:
             found.setdefault(folded, [folded]).append(letter)
-    return {folded: f"[{''.join(every)}]" for folded, every in found.items()}
+    return {folded: f"[{re.escape(''.join(every))}]" for folded, every in found.items()}

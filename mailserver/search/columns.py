@@ -18,6 +18,7 @@ from typing import Self
 from mailserver.message import Summary, fold_line, header_text
 from mailserver.message.subjects import base_subject, casemap
 from mailserver.message.words import unfold
+from mailserver.search.fields import Fields
 from mailserver.store import Row
 
 _COUNT = struct.Struct("<I")
@@ -342,10 +343,10 @@ _TEXTS: dict[str, Callable[[Summary], str]] = {
 _PIECES: dict[str, Callable[[Summary], bytes | None]] = {
     "envelope": lambda one: one.envelope,
     "struct": lambda one: one.bodystructure,
-    "fields": lambda one: one.fields,
 }
-KINDS = (*_NUMBERS, *_TEXTS, "thread", *_PIECES)
-"""Every kind of column."""
+_FIELDS = "fields"
+KINDS = (*_NUMBERS, *_TEXTS, "thread", *_PIECES, _FIELDS)
+"""Every kind of page."""
 OF_ROWS = frozenset({"blob", "size", "arrival"})
 """Kinds that need no summary."""
 
@@ -355,6 +356,19 @@ def column_type(kind: str) -> type[Numbers] | type[Texts] | type[Threads] | type
     if kind in _PIECES:
         return Pieces
     return Numbers if kind in _NUMBERS else Texts if kind in _TEXTS else Threads
+
+
+def opened(kind: str, packed: bytes) -> Column | Fields:
+    """A page of this kind. Raises `ValueError`."""
+    return Fields.unpack(packed) if kind == _FIELDS else column_type(kind).joined([packed])
+
+
+def page_of(kind: str, rows: Sequence[Row], summaries: dict[int, Summary]) -> Column | Fields:
+    """A page of these rows."""
+    if kind != _FIELDS:
+        return made(kind, rows, summaries)
+    known = [(row.uid, summaries.get(row.blob)) for row in rows]
+    return Fields.of([(uid, one.fields if one is not None else None) for uid, one in known])
 
 
 def made(kind: str, rows: Sequence[Row], summaries: dict[int, Summary]) -> Column:

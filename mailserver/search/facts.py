@@ -15,7 +15,8 @@ import sqlalchemy as sa
 
 from config.statement import Statement
 from mailserver.search import schema
-from mailserver.search.columns import OF_ROWS, Column, Numbers, Texts, Threads, column_type, made
+from mailserver.search.columns import OF_ROWS, Column, Numbers, Texts, Threads, column_type, made, opened
+from mailserver.search.fields import Fields
 from mailserver.store import Ref, Store
 
 KEPT = 64 * 1024 * 1024
@@ -68,13 +69,13 @@ class Facts:
         assert isinstance(found, Threads)
         return found
 
-    def page(self, ref: Ref, uid: int, kinds: Sequence[str]) -> tuple[int, int, list[Column]] | None:
+    def page(self, ref: Ref, uid: int, kinds: Sequence[str]) -> tuple[int, int, list[Column | Fields]] | None:
         """Columns of the page that has UID ``uid``, in the order of ``kinds``, behind its first and last UID; None before it is written.
 
         Read anew each time: whoever lists a mailbox goes from page to page.
         """
         seal, first, last = self._store.seal, 0, 0
-        found: list[Column] = []
+        found: list[Column | Fields] = []
         with self._store.database.reading() as conn:
             conn.begin()  # one snapshot for all kinds
             for kind in kinds:
@@ -82,7 +83,7 @@ class Facts:
                 if row is None or row[1] < uid:
                     return None
                 first, last, sealed = row
-                found.append(column_type(kind).joined([seal.open(sealed, aad(ref, kind, first))]))
+                found.append(opened(kind, seal.open(sealed, aad(ref, kind, first))))
         return first, last, found
 
     def ready(self, ref: Ref, kinds: Iterable[str], upto: int) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from mailserver.search import schema
-from mailserver.search.columns import KINDS, made
+from mailserver.search.columns import KINDS, page_of
 from mailserver.search.facts import aad
 from mailserver.store import Ref, Row, Store
 from mailserver.store import schema as stored
@@ -90,7 +90,7 @@ class Tender:
                 "first_uid": first,
                 "last_uid": last,
                 "count": len(rows),
-                "sealed": seal.seal(made(kind, rows, summaries).pack(), aad(ref, kind, first)),
+                "sealed": seal.seal(page_of(kind, rows, summaries).pack(), aad(ref, kind, first)),
             }
             for kind in KINDS
         ]

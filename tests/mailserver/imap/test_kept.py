@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 
+from mailserver.imap import rendering
 from mailserver.imap.pages import Pages
 from mailserver.search import pages, schema
 from mailserver.search.building import Builder
@@ -21,6 +22,8 @@ FETCHES = (
     "UID FETCH 5,9,17:* (FLAGS RFC822.SIZE)",
     "FETCH 2:18 (INTERNALDATE)",
     "FETCH 1:* (UID ENVELOPE PREVIEW)",
+    "FETCH 1:* (BODY.PEEK[HEADER.FIELDS (DATE)] FLAGS)",
+    "FETCH 3:4,7:* (UID MODSEQ ENVELOPE)",
 )
 
 
@@ -61,8 +64,10 @@ def test_sealed_pages_answer_as_summaries_do(
                     .values(sealed=b"x" * 60)
                 )
             )
-        object.__setattr__(services, "pages", Pages())
-        assert [_untagged(wire, one) for one in FETCHES] == before
+        for kept in (rendering.KEPT, 5):  # with the smaller figure all but one are written page by page
+            monkeypatch.setattr(rendering, "KEPT", kept)
+            object.__setattr__(services, "pages", Pages())
+            assert [_untagged(wire, one) for one in FETCHES] == before
 
 
 def test_kept_answers_follow_the_mailbox(served: Served, password: str) -> None:

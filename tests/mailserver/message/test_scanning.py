@@ -7,6 +7,7 @@ import base64
 import re
 import time
 import tracemalloc
+import unicodedata
 
 import pytest
 from hypothesis import given, settings
@@ -288,6 +289,14 @@ def test_finding_is_folding(needle: str, hay: str, inside: bool) -> None:
     where = unicodedata.normalize("NFC", hay + needle + hay if inside else hay)
     if fold_line(needle) in fold_line(where) and fold_line(needle):
         assert finder(needle)(where)
+
+
+def test_every_character_is_found_by_what_it_folds_to() -> None:
+    """Final sigma, ≠ and Ⅷ too."""
+    for one in map(chr, [*range(0x20, 0xD800), *range(0xE000, 0x1F000)]):
+        folded = fold_line(one)
+        if folded not in (one, ""):
+            assert finder(folded)(unicodedata.normalize("NFC", one)), hex(ord(one))
 
 
 @pytest.mark.parametrize("text", ["cong van", "Công Văn", "CÔNG  VĂN", "công\r\nvăn"])
