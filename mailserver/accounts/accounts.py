@@ -10,7 +10,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -60,6 +60,7 @@ class _Directory:
     lent: dict[str, list[str]]
     delegations: list[Delegation]
     delegated_to: dict[AccountRef, list[Delegation]]
+    empty: dict[str, bool] = field(default_factory=dict)
 
 
 class Accounts:
@@ -143,6 +144,13 @@ class Accounts:
     def lent_to(self, account: Account) -> list[str]:
         """The shared addresses an account may write in the name of."""
         return self._now().lent.get(account.address, [])
+
+    def is_empty(self, of: SharedAddress) -> bool:
+        """Whether a shared address stands for nobody now; looked up once for each state of the directory."""
+        known = self._now().empty
+        if of.address not in known:
+            known[of.address] = not shared.members(self, of)
+        return known[of.address]
 
     def all_shared(self) -> list[SharedAddress]:
         """All aliases, groups and lists, by address."""

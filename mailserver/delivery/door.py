@@ -64,10 +64,11 @@ class Delivery:
     def recipient(self, address: str, writer: Account | None = None) -> Whose:
         """What an address is to us, for the answer to RCPT; ``writer`` is who signed in.
 
-        Raises `OverQuota` while it is known full, `Refused` for a list that takes no mail from ``writer``.
+        Raises `OverQuota` while it is known full, `Refused` for a list that takes no mail from ``writer`` or has nobody.
         """
         self._full.refuse(self.accounts, address)
         plan.require_writer(self.accounts, address, writer)
+        plan.require_members(self.accounts, address)
         return plan.whose(self.accounts, address)
 
     async def deliver(self, incoming: Incoming, along: Along | None = None) -> Outcome:

@@ -65,6 +65,13 @@ def require_writer(accounts: Accounts, address: str, writer: Account | None) -> 
     )
 
 
+def require_members(accounts: Accounts, address: str) -> None:
+    """Raises `Refused` (``list-empty``) when ``address`` is shared and stands for nobody now."""
+    group = accounts.shared(address)
+    if group is not None and accounts.by_address(address) is None and accounts.is_empty(group):
+        raise _empty(group)
+
+
 def plan(accounts: Accounts, incoming: Incoming) -> Plan:
     """Each account and each address elsewhere once.
 
@@ -115,12 +122,16 @@ def _members(accounts: Accounts, group: SharedAddress, incoming: Incoming) -> li
         require_writer(accounts, group.address, incoming.account)
     found = shared.members(accounts, group)
     if not found:
-        raise Refused(
-            "list-empty",
-            f"Danh sách {group.address} hiện không có ai.",
-            f"The list {group.address} has no members now.",
-        )
+        raise _empty(group)
     return found
+
+
+def _empty(group: SharedAddress) -> Refused:
+    return Refused(
+        "list-empty",
+        f"Địa chỉ {group.address} hiện không có ai nhận. Gửi cho từng người, hoặc báo cán bộ CNTT của cơ quan.",
+        f"The address {group.address} stands for nobody now. Write to people by name, or tell the agency's IT officer.",
+    )
 
 
 def quarantine(accounts: Accounts) -> Plan:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""Who may not write to a group or list hears it at RCPT, with the reason; the other recipients go on."""
+"""Who may not write to a group or list hears it at RCPT, with the reason, as does who writes to an empty one; the other
+recipients go on."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from mailserver.accounts import shared
+from mailserver.accounts.changes import NewAccount, add_account
 from mailserver.accounts.shared import Rule, SharedAddress
 from tests.mailserver.smtp.serving import Serving, Talk
 from tests.mailserver.smtp.talking import CV1, CV2, data, sign_in
@@ -58,3 +60,28 @@ def test_who_signed_in_counts(lists: Serving, who: str, taken: list[str], refuse
         assert all(talk.ask(f"RCPT TO:<{one}>").startswith("250") for one in taken)
         assert all(talk.ask(f"RCPT TO:<{one}>").startswith("550-5.7.2") for one in refused)
         assert data(talk, LETTER % who.encode()).startswith("250")
+
+
+def test_an_empty_list_is_refused_at_rcpt_until_it_has_somebody(lists: Serving) -> None:
+    province, nobody = lists.province, f"phong-moi@{HOME}"
+    rule = SharedAddress(nobody, "x", agency=0, kind="list", rule=Rule(title="phòng mới"), writers="anyone")
+    province.database.write(lambda conn: shared.put(conn, province.seal, province.accounts, rule, "test"))
+    province.accounts.forget()
+    for where in (lists.mx, lists.submission):
+        with Talk(where) as talk:
+            talk.ask("EHLO p.example")
+            if where == lists.submission:
+                sign_in(talk, CV1)
+            talk.ask(f"MAIL FROM:<{CV1 if where == lists.submission else 'ai@elsewhere.example'}>")
+            answer = talk.ask(f"RCPT TO:<{nobody}>")
+            assert answer.startswith("550-5.2.4 ")
+            assert f"{nobody} stands for nobody now" in answer
+            assert "hien khong co ai nhan" in answer
+            assert talk.ask(f"RCPT TO:<{OPEN}>").startswith("250")
+
+    new = NewAccount(f"moi@{HOME}", "Mới", "Phòng mới", "clerk")
+    province.database.write(lambda conn: add_account(conn, province.seal, province.home, new))
+    province.accounts.forget()
+    with Talk(lists.mx) as talk:
+        talk.all("EHLO p.example", "MAIL FROM:<ai@elsewhere.example>")
+        assert talk.ask(f"RCPT TO:<{nobody}>").startswith("250")
