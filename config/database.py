@@ -89,7 +89,8 @@ class Database:
 
     ``lock_file`` is where processes queue before writing to SQLite. A write waits ``patience_s`` seconds for other
     processes (on PostgreSQL: for a locked row). ``before_commit`` functions run in the writer thread before each commit
-    (segments make their bytes durable there).
+    (segments make their bytes durable there), ``ahead`` ones before a transaction whose bytes were written already:
+    they begin that work, which goes on beside the transaction's statements.
     """
 
     def __init__(self, url: str, lock_file: Path | None = None, *, patience_s: float = PATIENCE_S) -> None:
@@ -104,6 +105,8 @@ class Database:
         self._patience_s = patience_s
         self._waiting: list[_Task] = []
         self._answering = threading.Lock()
+        self._kept_writer: sa.Connection | None = None
+        self.ahead: list[Callable[[], None]] = []
         self.before_commit: list[Callable[[], None]] = []
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -177,7 +180,7 @@ class Database:
         """`write`, awaited from a running event loop.
 
         ``before`` runs in the writer thread ahead of the transaction, while another process may have its own: what
-        it wrote is made durable by the `before_commit` functions then. What it raises is raised here.
+        it wrote begins to be made durable by the ``ahead`` functions then. What it raises is raised here.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
@@ -218,6 +221,7 @@ class Database:
         if self._kept is not None:
             self._kept.close()
             self._kept = None
+        self._let_writer_go()
         self._reader.dispose()
         self._writer.dispose()
         if self._turns is not None:
@@ -246,7 +250,7 @@ class Database:
                     ending = True
                 else:
                     batch.append(task)
-            self._commit(batch)
+            after = self._commit(batch)
             while (
                 batch
             ):  # nothing of a job may stay referenced here until the next one comes: it may be large
@@ -254,30 +258,31 @@ class Database:
                 if not task.answered:
                     task.done(task.result, task.error)
             del first, task
-            if ending:
-                return
-
-    def _commit(self, tasks: list[_Task]) -> None:
-        batch = self._ahead(tasks)
-        if not batch:
-            return
-        for attempt in range(_RETRIES):
-            try:
-                after = self._transact(batch)
-            except sa.exc.DBAPIError as problem:
-                if getattr(problem.orig, "sqlstate", None) in _TRANSIENT and attempt + 1 < _RETRIES:
-                    continue
-                self._fail(batch, problem)
-                return
-            except (OSError, sa.exc.SQLAlchemyError) as problem:
-                self._fail(batch, problem)
-                return
-            for callback in after:
+            for callback in after:  # hints to others; whoever asked has its answer before
                 try:
                     callback()
                 except Exception:
                     log.exception("a wake-up after the commit failed")
-            return
+            if ending:
+                return
+
+    def _commit(self, tasks: list[_Task]) -> list[Callable[[], None]]:
+        """One transaction of ``tasks``, tried again when it met another one; what is to be called then."""
+        batch = self._ahead(tasks)
+        if not batch:
+            return []
+        for attempt in range(_RETRIES):
+            try:
+                return self._transact(batch)
+            except sa.exc.DBAPIError as problem:
+                if getattr(problem.orig, "sqlstate", None) in _TRANSIENT and attempt + 1 < _RETRIES:
+                    continue
+                self._fail(batch, problem)
+                break
+            except (OSError, sa.exc.SQLAlchemyError) as problem:
+                self._fail(batch, problem)
+                break
+        return []
 
     def _ahead(self, tasks: list[_Task]) -> list[_Task]:
         """Do what is to be done before the transaction; the tasks that go on."""
@@ -293,8 +298,8 @@ class Database:
         batch = [task for task in tasks if task.error is None]
         if ahead:
             try:
-                for flush in self.before_commit:
-                    flush()
+                for begin in self.ahead if len(batch) > 1 else self.before_commit:
+                    begin()
             except OSError as problem:
                 self._fail(batch, problem)
                 return []
@@ -311,7 +316,7 @@ class Database:
             return self._transaction(batch) if batch else []
 
     def _transaction(self, batch: list[_Task]) -> list[Callable[[], None]]:
-        with self._writer.connect() as conn:
+        with self._writing() as conn:
             after: list[Callable[[], None]] = []
             conn.info[_AFTER], conn.info[_TOGETHER] = after, {}
             with conn.begin() as transaction:
@@ -326,6 +331,26 @@ class Database:
                 for flush in self.before_commit:
                     flush()
             return after
+
+    @contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        """The writer's connection; on SQLite it stays open, as taking it from the pool costs what two statements do."""
+        if self.dialect != "sqlite":
+            with self._writer.connect() as conn:
+                yield conn
+            return
+        if self._kept_writer is None:
+            self._kept_writer = self._writer.connect()
+        try:
+            yield self._kept_writer
+        except BaseException:
+            self._let_writer_go()
+            raise
+
+    def _let_writer_go(self) -> None:
+        if self._kept_writer is not None:
+            self._kept_writer.close()
+            self._kept_writer = None
 
     def _run_task(self, conn: sa.Connection, task: _Task, after: list[Callable[[], None]]) -> None:
         task.result, task.error = None, None

@@ -46,7 +46,7 @@ class Nodes:
         with contextlib.suppress(queue.Full):
             self._said.put_nowait(message)
 
-    def listen(self, heard: Callable[[str], None]) -> None:
+    def listen(self, heard: Callable[[str], object]) -> None:
         """Call ``heard`` in a thread with each message of another node."""
         self._ended.clear()
         self._hearer = self._started(lambda: self._hear(heard))
@@ -79,7 +79,7 @@ class Nodes:
                     continue
                 conn.execute("SELECT pg_notify(%s, %s)", (_CHANNEL, f"{self._node()} {message}"))
 
-    def _hear(self, heard: Callable[[str], None]) -> None:
+    def _hear(self, heard: Callable[[str], object]) -> None:
         own = self._node()
         with psycopg.connect(self._address, autocommit=True) as conn:
             conn.execute(f"LISTEN {_CHANNEL}")

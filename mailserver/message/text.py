@@ -17,7 +17,8 @@ from mailserver.message.fold import fold_line
 from mailserver.message.summary import Part, Summary
 
 PREVIEW = 200
-_LOOK = 3072  # octets of a body that a preview looks at
+_LOOK = 3072  # octets of a body that a preview looks at, when the first ones don't fill it
+_FIRST_LOOK = 1024
 _LIMIT = 4 * 1024 * 1024
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
 _UNSHOWN = re.compile(
@@ -140,11 +141,15 @@ def preview(data: bytes, parts: tuple[Part, ...]) -> str:
     part = _first_text(parts)
     if part is None:
         return ""
-    text = body_text(data, part, _LOOK if part.type == "text/plain" else 8 * _LOOK)
     if part.type == "text/html":
-        text = html_text(text)
-    else:
-        text = text[: 4 * PREVIEW]
+        return _shown(html_text(body_text(data, part, 8 * _LOOK)))
+    first = _shown(body_text(data, part, _FIRST_LOOK))
+    if len(first) >= PREVIEW or part.size <= _FIRST_LOOK:
+        return first
+    return _shown(body_text(data, part, _LOOK)[: 4 * PREVIEW])
+
+
+def _shown(text: str) -> str:
     text = " ".join(text.split())
     if not text.isprintable():
         text = " ".join(_UNSHOWN.sub("", text).split())

@@ -94,6 +94,9 @@ class Objects:
         self._pending.append(bytes(data))
         return self._number, offset
 
+    def begin_flush(self) -> None:
+        """Nothing: what comes before a transaction was put up by `stage`."""
+
     def flush(self) -> None:
         """Put up what was appended. Raises `StorageUnavailable`; what was appended is then dropped."""
         if not self._pending:

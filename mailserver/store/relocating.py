@@ -29,6 +29,9 @@ class Relocating:
         """See `Objects.append`."""
         return self._objects.append(data)
 
+    def begin_flush(self) -> None:
+        """See `Objects.begin_flush`."""
+
     def flush(self) -> None:
         """See `Objects.flush`."""
         self._objects.flush()

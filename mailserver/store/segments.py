@@ -13,6 +13,7 @@ import os
 import threading
 import time
 from collections import OrderedDict
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from config.durable import sync_folder
@@ -39,6 +40,9 @@ class Segments:
         self._end = 0
         self._filled = 0
         self._dirty = False
+        self._syncer: ThreadPoolExecutor | None = None
+        self._syncing: Future[None] | None = None
+        self._failed: OSError | None = None
         self._full: list[tuple[float, int]] = []
         self._readers: OrderedDict[int, int] = OrderedDict()
         self._lock = threading.Lock()
@@ -54,6 +58,7 @@ class Segments:
 
         Raises `StorageUnavailable`; what was half written is overwritten by the next one.
         """
+        self._settle()
         try:
             if self._number is None or self._end + len(data) > _FULL:
                 self._begin()
@@ -70,8 +75,36 @@ class Segments:
         start, self._end, self._dirty = self._end, need, True
         return self._number, start
 
+    def begin_flush(self) -> None:
+        """Have a thread make durable what was appended; `flush` waits for it.
+
+        The disk works while the transaction's statements are carried out.
+        """
+        self._settle()
+        if not self._dirty:
+            return
+        self._dirty = False
+        if self._syncer is None:
+            self._syncer = ThreadPoolExecutor(1, "segment-sync")
+        self._syncing = self._syncer.submit(os.fdatasync, self._handle)
+
+    def _settle(self) -> None:
+        """Wait for the thread: but for this one nothing here is touched while it works."""
+        if self._syncing is None:
+            return
+        syncing, self._syncing = self._syncing, None
+        try:
+            syncing.result()
+        except OSError as problem:
+            self._failed = problem  # until `flush` has told whoever would commit
+            self._leave()
+
     def flush(self) -> None:
-        """Make everything appended durable (before the commit that names it)."""
+        """Make everything appended durable (before the commit that names it). Raises `OSError`."""
+        self._settle()
+        if self._failed is not None:
+            problem, self._failed = self._failed, None
+            raise problem
         while self._full and time.monotonic() - self._full[0][0] > _LONGEST_COMMIT_S:
             os.close(self._full.pop(0)[1])
         if not self._dirty:
@@ -171,6 +204,10 @@ class Segments:
 
     def close(self) -> None:
         """Close all files; the segment appended to loses its zeros ahead."""
+        self._settle()
+        if self._syncer is not None:
+            self._syncer.shutdown()
+            self._syncer = None
         with self._lock:
             for handle in self._readers.values():
                 os.close(handle)

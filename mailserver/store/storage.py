@@ -21,8 +21,11 @@ class BlobStorage(Protocol):
     def append(self, data: bytes | bytearray) -> tuple[int, int]:
         """Take ``data`` and return (segment, offset); durable after `flush`. Raises `StorageUnavailable`."""
 
+    def begin_flush(self) -> None:
+        """Begin to make durable what was appended, beside what the caller does next; `flush` waits for it."""
+
     def flush(self) -> None:
-        """Make everything appended durable (before the commit that names it)."""
+        """Make everything appended durable (before the commit that names it). Raises `OSError`."""
 
     async def stage(self, data: bytes | bytearray) -> tuple[int, int] | None:
         """Make ``data`` durable before the transaction, where that is better; None: `append` does it."""

@@ -53,6 +53,7 @@ class Store:
         self.segments = segments
         self.wake = wake
         self._columns = KeptColumns()
+        database.ahead.append(segments.begin_flush)
         database.before_commit.append(segments.flush)
 
     # --- reads

@@ -51,6 +51,7 @@ def test_a_bad_job_fails_alone(database: Database) -> None:
     assert isinstance(results[20], sa.exc.IntegrityError)
     assert isinstance(results[21], ValueError)
     assert names(database) == {f"n{n}" for n in range(20)}
+    database.write(lambda conn: None)  # wake-ups follow the answers, before the next transaction
     assert sorted(woken) == sorted(f"n{n}" for n in range(20))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 import sqlalchemy as sa
 
 from config.database import Database
+from config.leases import lease
 from config.refusal import Unavailable
 from mailserver.store.model import Ref
 from mailserver.store.segments import Segments
@@ -32,6 +34,7 @@ import asyncio, resource, sys
 from pathlib import Path
 import exchange.schema
 from config.database import Database
+from config.leases import lease
 from config.refusal import Unavailable
 from config.seal import Seal
 from config.wake import Wake
@@ -55,6 +58,57 @@ async def walk():
                 return
 asyncio.run(walk())
 """
+
+
+_UNSYNCED = """
+import asyncio, sys
+from pathlib import Path
+import exchange.schema
+import sqlalchemy as sa
+from config.database import Database
+from config.leases import lease
+from config.leases import lease
+from config.refusal import Unavailable
+from mailserver.store.segments import Segments
+
+database, segments = Database(sys.argv[1]), Segments(Path(sys.argv[2]))
+database.ahead.append(segments.begin_flush)
+database.before_commit.append(segments.flush)
+
+async def walk():
+    for batch in range(6):
+        jobs = [
+            database.commit(
+                lambda conn, name=f"{batch}.{number}": conn.execute(sa.insert(lease).values(name=name, holder="", until_us=0)),
+                before=lambda: segments.append(bytes(5000)),
+            )
+            for number in range(6)
+        ]
+        done = await asyncio.gather(*jobs, return_exceptions=True)
+        print(sum(isinstance(one, Unavailable) for one in done))
+asyncio.run(walk())
+database.close()
+segments.close()
+"""
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace makes the calls fail")
+def test_a_disk_that_can_not_sync_refuses_all_that_shared_the_sync(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    """Also when the sync went on beside the transaction: none of its messages is there, and the next ones are."""
+    failing = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync"]
+    failing += ["-e", "inject=fdatasync:error=EIO:when=1..2"]
+    words = [sys.executable, "-c", _UNSYNCED, sqlite_database.url, str(tmp_path / "segments")]
+    done = subprocess.run([*failing, *words], cwd=_ROOT, capture_output=True, text=True, check=False)
+    refused = [int(one) for one in done.stdout.split()]
+    assert len(refused) == 6, done.stderr
+    assert refused[0] >= 5, done.stderr
+    assert refused[-1] == 0, done.stderr
+    with sqlite_database.reading() as conn:
+        kept = conn.execute(sa.select(lease.c.name)).scalars().all()
+    assert len(kept) == 36 - sum(refused)
+    assert {f"5.{number}" for number in range(6)} <= set(kept)
 
 
 @pytest.mark.parametrize("limit", [3 << 20, 5 << 20, 9 << 20])
