@@ -14,6 +14,7 @@ from congvan.control import ControlServer
 from congvan.installation import Installation
 from congvan.keeping import store_acts
 from congvan.roles.running import announced, until_stopped
+from exchange.receiving import reconsidering
 from exchange.trust import refreshing
 from exchange.worker import ExchangeWorker, acts
 from mailserver.delivery.warning import Warnings
@@ -45,6 +46,9 @@ async def run(parts: Installation) -> None:
         asyncio.create_task(_always("sequencer", lambda: _sequence(parts))),
         asyncio.create_task(_always("exchange", exchange.run)),
         asyncio.create_task(_always("revocation", lambda: refreshing.run(parts.exchange.new_fetcher()))),
+        asyncio.create_task(
+            _always("words awaited", lambda: reconsidering.run(parts.exchange, parts.exchange.new_fetcher()))
+        ),
         asyncio.create_task(_always("spam filter", Learner(parts.store, parts.wake).run)),
         asyncio.create_task(_always("upkeep", upkeep.run)),
         asyncio.create_task(

@@ -132,6 +132,18 @@ packet_seen = sa.Table(
 )
 """Every packet taken out of a registry mailbox, once: what a crash repeats is known again."""
 
+word_awaited = sa.Table(
+    "word_awaited",
+    metadata,
+    _key("agency"),
+    _key("document"),
+    sa.Column("since_us", sa.BigInteger, nullable=False),
+    sa.Column("next_us", sa.BigInteger, nullable=False, comment="when it is looked for again"),
+    sa.Column("sealed", sa.LargeBinary, nullable=False, comment="the certificates without a word, PEM"),
+    sa.Index("word_next", "next_us"),
+)
+"""Held packets that wait for a word on revocation."""
+
 status_due = sa.Table(
     "status_due",
     metadata,

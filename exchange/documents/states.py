@@ -84,6 +84,8 @@ MOVES: dict[str, Move] = {
     "accept-held": Move("held", "registered", "document.registered"),
     "refuse": Move("arrived", "refused", "document.refused"),
     "refuse-held": Move("held", "refused", "document.refused"),
+    "release": Move("held", "arrived", "document.judged"),
+    "keep-held": Move("held", "held", "document.judged"),
     "reopen": Move("held", "refused", "document.reopened"),
 }
 """Every legal move by name. What is not here can't be done: an issued document is never changed in place."""

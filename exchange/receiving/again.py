@@ -43,6 +43,12 @@ def look_again(exchange: Exchange, ref: DocumentRef, clerk: Account) -> Document
             "Gói tin này đã mở được; tiếp nhận hoặc từ chối.",
             "This packet was opened; accept or refuse it.",
         )
+    return open_again(exchange, held, clerk.address)
+
+
+def open_again(exchange: Exchange, held: Document, by: str) -> DocumentRef:
+    """The same on behalf of ``by``, a person with the right to it or the program. Raises as `look_again`."""
+    ref, agency = held.ref, exchange.agency_numbered(held.ref.agency)
     digest = bytes.fromhex(held.fields.packet_digest)
     found = look(exchange, agency, _mail(exchange, agency, held, digest), held.fields.message_id)
     if not isinstance(found, ArrivedDocument | ArrivedStatus):
@@ -57,9 +63,9 @@ def look_again(exchange: Exchange, ref: DocumentRef, clerk: Account) -> Document
 
     def job(conn: sa.Connection) -> None:
         vi, en = "Gói tin đã được mở lại.", "The packet was opened again."
-        fields = dataclasses.replace(held.fields, reason=vi, reason_en=en, clerk=clerk.address)
+        fields = dataclasses.replace(held.fields, reason=vi, reason_en=en, clerk=by)
         records.advance(conn, exchange.seal, ref, "reopen", fields)
-        told = {"by": clerk.address, "packet": held.fields.packet_digest, "agency": agency.code}
+        told = {"by": by, "packet": held.fields.packet_digest, "agency": agency.code}
         subject = held.ledger_subject
         records.add_event(conn, exchange.seal, ref, "document.reopened", subject, told, partner=agency.code)
         conn.execute(sa.delete(seen).where(seen.c.agency == ref.agency, seen.c.digest == digest))

@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
+from cryptography import x509
+
 from config.refusal import Refused, Unavailable
 from exchange.documents import facts
 from exchange.documents.opening import open_any
@@ -41,6 +43,8 @@ class Unreadable:
     digest: bytes
     message_id: str
     sender: str = ""
+    awaited: tuple[x509.Certificate, ...] = field(default=(), repr=False)
+    "Certificates without a word on revocation, when that is why it is held."
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,8 @@ class ArrivedDocument:
     checked: Checked
     signer_record: str
     edxml: Verdict
+    awaited: tuple[x509.Certificate, ...] = field(default=(), repr=False)
+    "As of what is `Unreadable`."
 
     @property
     def layers(self) -> list[tuple[str, Verdict]]:

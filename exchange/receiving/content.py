@@ -51,13 +51,14 @@ def check(
     packet: DocumentPacket,
     edxml: bytes,
     read: tuple[Problem, ...],
+    kept: int | None = None,
 ) -> Checked:
-    """Check a document whose sender is known and signed it."""
+    """Check a document whose sender is known and signed it; ``kept`` is what is here of it when it is checked again."""
     own = {agency.code, agency.old_code} - {""}
     if not own & {one.organ_id for one in packet.to}:
         text = f"Gửi sai nơi nhận: gói tin không gửi cho {agency.code}."
         return Checked("refused", text, f"Not addressed to {agency.code}.", text)
-    same, already, same_number = _known(exchange, agency, sender, packet, edxml)
+    same, already, same_number = _known(exchange, agency, sender, packet, edxml, kept)
     if same is not None:
         return Checked("repeat", repeats=same)
     files = tuple(unpack(one) for one in packet.attachments)
@@ -147,7 +148,12 @@ def _judge(
 
 
 def _known(
-    exchange: Exchange, agency: Agency, sender: Agency, packet: DocumentPacket, edxml: bytes
+    exchange: Exchange,
+    agency: Agency,
+    sender: Agency,
+    packet: DocumentPacket,
+    edxml: bytes,
+    kept: int | None,
 ) -> tuple[int | None, bool, bool]:
     """(the document that is the same byte for byte, same id with other content, same number of this sender)."""
     seal, table = exchange.seal, schema.document
@@ -166,6 +172,7 @@ def _known(
             )
             .order_by(table.c.document)
         ).all()
+    mine = [row for row in mine if row.document != kept]
     same = next((row.document for row in mine if row.content_digest == content), None)
     again = any(row.identity_digest == identity and row.state != "refused" for row in mine)
     numbered = any(row.number_digest == number and row.state == "registered" for row in mine)

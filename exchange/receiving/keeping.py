@@ -21,7 +21,7 @@ from exchange.documents.model import DocumentRef, Fields
 from exchange.edxml.codes import read_date
 from exchange.edxml.model import DocumentPacket
 from exchange.exchange import Exchange
-from exchange.receiving import events
+from exchange.receiving import awaited, events
 from exchange.receiving.arrival import ArrivedDocument, Unreadable
 from exchange.receiving.content import Checked, content_digest
 from exchange.receiving.reports import FILE_NAME, signed_report
@@ -56,6 +56,7 @@ def effect_of_unreadable(exchange: Exchange, agency: Agency, found: Unreadable) 
         if not take(conn, agency, found.digest):
             return
         ref = records.create(conn, exchange.seal, new, fields)
+        awaited.begin(conn, exchange.seal, ref, found.awaited)
         _seen_by(conn, agency, found.digest, ref)
         records.add_event(
             conn,
@@ -120,6 +121,7 @@ def effect_of_document(exchange: Exchange, agency: Agency, found: ArrivedDocumen
         if not take(conn, agency, bytes.fromhex(digest)):
             return
         ref = records.create(conn, exchange.seal, new, fields)
+        awaited.begin(conn, exchange.seal, ref, found.awaited)
         _seen_by(conn, agency, bytes.fromhex(digest), ref)
         for role, written in kept:
             files.add(conn, exchange.seal, ref, role, written)
@@ -228,10 +230,11 @@ def _fields(agency: Agency, found: ArrivedDocument) -> Fields:
     )
     if checked.secret:
         return common
-    return _with_content(common, packet, checked)
+    return fields_of_content(common, packet, checked)
 
 
-def _with_content(common: Fields, packet: DocumentPacket, checked: Checked) -> Fields:
+def fields_of_content(common: Fields, packet: DocumentPacket, checked: Checked) -> Fields:
+    """``common`` with what the packet says of its document and what the checks said of it."""
     return replace(
         common,
         subject=packet.subject[:2000],

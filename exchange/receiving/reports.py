@@ -9,8 +9,9 @@ validator that changes does not rewrite what was known. Judging anew adds a repo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import TypeAlias
 
 import sqlalchemy as sa
 from cryptography import x509
@@ -24,6 +25,7 @@ from exchange.documents.opening import may_open
 from exchange.documents.packing import signing_chain
 from exchange.documents.work import judging, load
 from exchange.exchange import Exchange
+from exchange.signing.signer_client import Opened
 from exchange.trust.verdict import Verdict
 from exchange.verifying.edxml import verify_edxml
 from exchange.verifying.report import Report, read_report, write_report
@@ -33,6 +35,7 @@ from policy.rights import relation, require
 
 FILE_NAME = "document.report.json"
 _SEALS = ("CMS", "OpenPGP")
+Effect: TypeAlias = Callable[[sa.Connection], None]
 
 
 def signed_report(
@@ -62,7 +65,7 @@ def opened_for(exchange: Exchange, document: Document, person: Account) -> list[
     """The kept reports for ``person``, who may read the document. Raises `Refused`, `Unavailable`."""
     if not document.wrapped_key or document.direction != "incoming":
         return []
-    return kept(exchange, document, _key(exchange, document, person)[0])
+    return kept(exchange, document, _key(exchange, document, person).key)
 
 
 def judge_anew(exchange: Exchange, ref: DocumentRef, person: Account) -> tuple[Report, bytes]:
@@ -83,7 +86,18 @@ def judge_anew(exchange: Exchange, ref: DocumentRef, person: Account) -> tuple[R
             "Chỉ kiểm tra lại được văn bản đến đã mở được.",
             "Only a received document that could be opened is judged anew.",
         )
-    key, record = _key(exchange, document, person)
+    return judge_with_key(exchange, document, _key(exchange, document, person), person.address)
+
+
+def judge_with_key(
+    exchange: Exchange, document: Document, opened: Opened, by: str, effect: Effect | None = None
+) -> tuple[Report, bytes]:
+    """The same with the document's key in hand, for ``by``; ``effect`` is written together with the report.
+
+    Raises `Refused`, `Unavailable`.
+    """
+    ref, key = document.ref, opened.key
+    agency = exchange.agency_numbered(ref.agency)
     earlier = [layer for report, _ in kept(exchange, document, key)[:1] for layer in report.layers]
     layers: list[tuple[str, Verdict]] = [layer for layer in earlier if layer[0] in _SEALS]
     with exchange.database.reading() as conn:
@@ -105,17 +119,19 @@ def judge_anew(exchange: Exchange, ref: DocumentRef, person: Account) -> tuple[R
         )
     written = exchange.files.write(ref.agency, key, FILE_NAME, files.JSON, data)
     detail: dict[str, JSON] = {
-        "by": person.address,
+        "by": by,
         "agency": agency.code,
         "report": written.sha256,
         "verdict": report.verdict.verdict,
-        "signer_record": record,
+        "signer_record": opened.use.record,
     }
 
     def job(conn: sa.Connection) -> None:
+        if effect is not None:
+            effect(conn)
         files.add(conn, exchange.seal, ref, "report", written)
         subject = document.ledger_subject
-        told = {"by": person.address, "verdict": report.verdict.verdict}
+        told = {"by": by, "verdict": report.verdict.verdict}
         records.add_event(
             conn, exchange.seal, ref, "document.judged", subject, detail, partner=agency.code, told=told
         )
@@ -135,6 +151,5 @@ def of_packet(exchange: Exchange, agency: Agency, digest: bytes) -> DocumentRef 
     return DocumentRef(agency.number, int(found)) if found else None
 
 
-def _key(exchange: Exchange, document: Document, person: Account) -> tuple[bytes, str]:
-    opened = exchange.document_key(document.fields.key_code, document.wrapped_key, "open", person.address)
-    return opened.key, opened.use.record
+def _key(exchange: Exchange, document: Document, person: Account) -> Opened:
+    return exchange.document_key(document.fields.key_code, document.wrapped_key, "open", person.address)

@@ -30,7 +30,20 @@ def look(exchange: Exchange, agency: Agency, mail: bytes, message_id: str) -> Ar
     fetched = exchange.fetcher.fetch(certificates, certificates)
     if fetched.got:
         arrival = look_offline(exchange, agency, mail, message_id, opened, verdicts)
-    return _unanswered(arrival, fetched.silent)
+    return _waiting(_unanswered(arrival, fetched.silent), exchange, certificates)
+
+
+def _waiting(arrival: Arrival, exchange: Exchange, certificates: list[x509.Certificate]) -> Arrival:
+    """``arrival`` with the certificates whose word is missing, where that may be why it is held."""
+    if isinstance(arrival, Unreadable):
+        held = arrival.state == "held" and arrival.code in _UNDECIDED
+    elif isinstance(arrival, ArrivedDocument):
+        held = arrival.checked.state == "held" and not arrival.checked.secret
+    else:
+        return arrival
+    return replace(
+        arrival, awaited=tuple(exchange.fetcher.without_word(certificates, certificates)) if held else ()
+    )
 
 
 def _certificates(opened: list[OpenedPacket], verdicts: list[Verdict]) -> list[x509.Certificate]:

@@ -13,7 +13,7 @@ import hashlib
 import http.client
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -79,23 +79,40 @@ class Fetcher:
         if self.seconds <= 0:
             return Fetched()
         until, now, got = time.monotonic() + 3 * self.seconds, datetime.now(UTC), 0
-        done: set[bytes] = set()
         silent: set[str] = set()
+        for path, certificate, issuer in self._missing(certificates, carried, now, fresh):
+            if time.monotonic() >= until:
+                break
+            if self._one(certificate, issuer, now):
+                got += 1
+                self._note(path[0], path[1:-1])
+            else:
+                silent.update(_hosts(certificate))
+        return Fetched(got, tuple(sorted(silent)))
+
+    def without_word(
+        self, certificates: Iterable[x509.Certificate], carried: Sequence[x509.Certificate] = ()
+    ) -> list[x509.Certificate]:
+        """Those of ``certificates`` that hang on a trusted root and lack a word here, with what leads to the root."""
+        lacking = self._missing(certificates, carried, datetime.now(UTC), None)
+        return list(dict.fromkeys(one for path, _, _ in lacking for one in path[:-1]))
+
+    def _missing(
+        self,
+        certificates: Iterable[x509.Certificate],
+        carried: Sequence[x509.Certificate],
+        now: datetime,
+        fresh: datetime | None,
+    ) -> Iterator[tuple[tuple[x509.Certificate, ...], x509.Certificate, x509.Certificate]]:
+        """(the path from a leaf to its root, a certificate in it that has no word, its issuer), each certificate once."""
+        done: set[bytes] = set()
         for leaf in list(certificates)[:_MOST]:
-            path = validate_chain(leaf, carried, self.directory.anchors(), now, usage="any").path
+            path = tuple(validate_chain(leaf, carried, self.directory.anchors(), now, usage="any").path)
             for certificate, issuer in pairwise(path):
                 name = certificate.fingerprint(hashes.SHA256())
-                if name in done or self._has_word(certificate, issuer, now, fresh):
-                    continue
-                done.add(name)
-                if time.monotonic() >= until:
-                    break
-                if self._one(certificate, issuer, now):
-                    got += 1
-                    self._note(leaf, path[1:-1])
-                else:
-                    silent.update(_hosts(certificate))
-        return Fetched(got, tuple(sorted(silent)))
+                if name not in done and not self._has_word(certificate, issuer, now, fresh):
+                    done.add(name)
+                    yield path, certificate, issuer
 
     def _has_word(
         self,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import threading
 import time
@@ -13,15 +14,26 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from asn1crypto.crl import CertificateList
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.validation.dss import DocumentSecurityStore
 
+from config.clock import now_us
+from exchange.documents import judged, records, schema
+from exchange.documents.model import Document
 from exchange.documents.work import load
-from exchange.receiving import again
+from exchange.receiving import again, reconsidering, reports
 from exchange.receiving.evidence import evidence_of
 from exchange.trust import authority as ca
+from exchange.trust.anchors import Anchors
+from exchange.trust.fetching import Fetcher
+from exchange.trust.pdf_judge import judge_pdf
 from exchange.trust.status_places import key_id
+from exchange.trust.verdict import INDETERMINATE, NO_WORD, Verdict
 from tests.conftest import Province
 from tests.exchange.documents.office import Office, office
 from tests.exchange.receiving.carrying import CLERK, RECEIVER, arrivals, issue, issued_pdf, round_trip
@@ -160,3 +172,106 @@ def dss_of(pdf: bytes) -> list[CertificateList]:
     """The revocation lists in a PDF."""
     store = DocumentSecurityStore.read_dss(PdfFileReader(io.BytesIO(pdf)))
     return [CertificateList.load(one.get_object().data) for one in store.crls]
+
+
+def held(made: Office, elsewhere: Elsewhere) -> tuple[Document, int]:
+    """A document that is held as its authority was silent, and a moment at which it is due again."""
+    issue(made)
+    away(made, elsewhere)
+    elsewhere.silent = True
+    made.exchange.fetcher.seconds = 0.5
+    round_trip(made)
+    elsewhere.silent = False
+    (one,) = arrivals(made)
+    assert one.state == "held"
+    return one, now_us() + 61_000_000
+
+
+def kinds(made: Office, one: Document) -> list[str]:
+    with made.exchange.database.reading() as conn:
+        return [event.kind for event in records.events(conn, made.exchange.seal, one.ref)]
+
+
+def test_a_held_packet_is_opened_by_the_worker_when_the_word_comes(
+    abroad: Office, elsewhere: Elsewhere
+) -> None:
+    exchange = abroad.exchange
+    first, due = held(abroad, elsewhere)
+    before = len(elsewhere.asked)
+    assert reconsidering.complete(exchange, exchange.new_fetcher()) == 0, "not before its time"
+    assert len(elsewhere.asked) == before
+    lists, elsewhere.lists = elsewhere.lists, {}
+    assert reconsidering.complete(exchange, exchange.new_fetcher(), due) == 0, "nothing came"
+    assert reconsidering.complete(exchange, exchange.new_fetcher(), due) == 0, "put off"
+    elsewhere.lists = lists
+    assert reconsidering.complete(exchange, exchange.new_fetcher(), due + 240_000_000) == 1
+    closed, came = sorted(arrivals(abroad), key=lambda one: one.ref.document)
+    assert (closed.ref, closed.state) == (first.ref, "refused")
+    assert kinds(abroad, closed) == ["document.packet-held", "document.reopened"]
+    assert came.state == "arrived"
+    assert reconsidering.complete(exchange, exchange.new_fetcher(), due + 10**12) == 0, "nothing waits"
+
+
+def test_a_list_put_by_hand_releases_a_document_that_was_opened(
+    abroad: Office, elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The seal has a word (OCSP); the leader's certificate has none, here or in the PDF, when the packet comes."""
+    exchange, trust = abroad.exchange, abroad.exchange.trust
+    seal, issuing = trust.signing_certificate_of_agency("H12.01"), trust.issuing_certificate()
+    assert seal is not None
+    assert issuing is not None
+    issue(abroad)
+    asked = ocsp.OCSPRequestBuilder().add_certificate(seal, issuing, hashes.SHA256()).build()
+    (trust.path / "ocsp").mkdir()
+    (trust.path / "ocsp" / "seal.der").write_bytes(exchange.signer.ocsp(asked.public_bytes(Encoding.DER)))
+    crl = trust.path / "crls" / "issuing.crl"
+    put_aside = crl.rename(abroad.folder / "issuing.crl")
+
+    def without_dss(pdf: bytes, anchors: Anchors, **how: bool) -> Verdict:
+        return dataclasses.replace(
+            judge_pdf(pdf, anchors, **how), verdict=INDETERMINATE, sub_indication=NO_WORD
+        )
+
+    monkeypatch.setattr(judged, "judge_pdf", without_dss)
+    elsewhere.silent = True
+    exchange.fetcher.seconds = 0.2
+    round_trip(abroad)
+    monkeypatch.undo()
+    (first,) = arrivals(abroad)
+    assert (first.state, bool(first.wrapped_key)) == ("held", True)
+    fetcher, due = Fetcher(trust, 0), now_us() + 61_000_000
+    assert reconsidering.complete(exchange, fetcher, due) == 0
+    put_aside.rename(crl)
+    assert reconsidering.complete(exchange, fetcher, due + 240_000_000) == 2, (
+        "and the status, held at the sender"
+    )
+    (now,) = arrivals(abroad)
+    assert (now.ref, now.state, now.fields.reason) == (first.ref, "arrived", "")
+    assert now.fields.official
+    kept = reports.opened_for(exchange, now, abroad.province.people[RECEIVER])
+    assert [report.verdict.verdict for report, _ in kept] == [INDETERMINATE, "TOTAL-PASSED"]
+    assert kinds(abroad, now)[-1] == "document.judged"
+
+
+def test_what_was_revoked_meanwhile_stays_with_the_clerk(abroad: Office, elsewhere: Elsewhere) -> None:
+    exchange, trust = abroad.exchange, abroad.exchange.trust
+    first, due = held(abroad, elsewhere)
+    seal = trust.signing_certificate_of_agency("H12.01")
+    assert seal is not None
+    exchange.signer.revoke(seal.serial_number, "keyCompromise", "t")
+    assert reconsidering.complete(exchange, exchange.new_fetcher(), due) == 1
+    (now,) = arrivals(abroad)
+    assert (now.ref, now.state) == (first.ref, "held")
+    assert "REVOKED" in now.fields.reason
+    assert kinds(abroad, now) == ["document.packet-held", "document.judged"]
+    assert reconsidering.complete(exchange, exchange.new_fetcher(), due + 10**12) == 0
+
+
+def test_waiting_ends_when_a_person_decided_or_after_thirty_days(
+    abroad: Office, elsewhere: Elsewhere
+) -> None:
+    exchange = abroad.exchange
+    _, due = held(abroad, elsewhere)
+    assert reconsidering.complete(exchange, exchange.new_fetcher(), due + 31 * 86_400_000_000) == 0
+    with exchange.database.reading() as conn:
+        assert conn.execute(sa.select(schema.word_awaited)).first() is None
