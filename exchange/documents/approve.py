@@ -14,7 +14,7 @@ from config.clock import now_us
 from config.refusal import Refused
 from exchange.documents import files, records, turns
 from exchange.documents.model import Document, DocumentRef
-from exchange.documents.states import MOVES, wrong_state
+from exchange.documents.states import MOVES, WrongState
 from exchange.documents.turns import Turn
 from exchange.documents.work import load
 from exchange.exchange import Exchange
@@ -43,7 +43,7 @@ def approve(exchange: Exchange, ref: DocumentRef, person: Account, declared_by: 
         records.lock(conn, ref)
         state = records.get(conn, exchange.seal, ref).state
         if state != "drafted":
-            raise wrong_state(state)
+            raise WrongState(state)
         for turn in mine:
             _record(conn, exchange, document, turn, draft.sha256, declared_by)
         if complete(conn, exchange, document, draft.sha256):

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from config.refusal import Refused
 from exchange.documents import files, first_page, records, turns
 from exchange.documents.model import Document, DocumentRef
-from exchange.documents.states import MOVES, name_from, wrong_state
+from exchange.documents.states import MOVES, WrongState, name_from
 from exchange.documents.work import load, take_up
 from exchange.exchange import Exchange
 from exchange.signing.pdf.draft import open_draft
@@ -39,7 +39,7 @@ def give_back(exchange: Exchange, ref: DocumentRef, person: Account, reason: str
     """Return a draft that has no number yet. Raises `Refused` without a reason, or when it is not theirs."""
     document = load(exchange, ref)
     if document.state not in (*turns.UNSIGNED, "signed"):
-        raise wrong_state(document.state)
+        raise WrongState(document.state)
     if not may_give_back(document, person):
         raise Refused(
             "forbidden",
@@ -88,7 +88,7 @@ def submit_again(exchange: Exchange, ref: DocumentRef, person: Account, pdf: byt
     """A returned draft goes to its signers again, with the PDF given or the one it had. Raises `Refused`."""
     document = load(exchange, ref)
     if document.state != "returned":
-        raise wrong_state(document.state)
+        raise WrongState(document.state)
     if not may_submit_again(document, person):
         require(person.role, "document.draft", relation(person.agency_code, document.partner))
         raise Refused("forbidden", "Chỉ người soạn thảo trình lại.", "Only the drafter submits it again.")

@@ -18,7 +18,7 @@ from exchange.documents.before_signing import agency_may_seal
 from exchange.documents.joint_rows import joint_columns
 from exchange.documents.model import Approval, Document, DocumentRef
 from exchange.documents.sealed import TEMPLATE, approval_for, row_of, write
-from exchange.documents.states import wrong_state
+from exchange.documents.states import WrongState
 from exchange.documents.turns import Turn
 from exchange.documents.work import Work, content, load
 from exchange.exchange import Exchange
@@ -34,11 +34,11 @@ from policy.rights import relation, require
 def waiting_turn(exchange: Exchange, document: Document, clerk: Account) -> Turn:
     """The seal that ``clerk`` gives now. Raises `Refused` when it is another agency's turn, `Forbidden`."""
     if document.state != "sealing":
-        raise wrong_state(document.state)
+        raise WrongState(document.state)
     with exchange.database.reading() as conn:
         turn = turns.next_of(turns.listing(conn, document))
     if turn is None:
-        raise wrong_state(document.state)
+        raise WrongState(document.state)
     require(clerk.role, "document.issue", relation(clerk.agency_code, turn.code))
     return turn
 

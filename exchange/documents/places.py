@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from config.refusal import Refused
 from exchange.documents import files, marks, records
 from exchange.documents.model import Document, DocumentRef
-from exchange.documents.states import wrong_state
+from exchange.documents.states import WrongState
 from exchange.documents.work import load
 from exchange.exchange import Exchange
 from exchange.signing.pdf.layout import (
@@ -69,7 +69,7 @@ def move_fields(
     """
     document = load(exchange, ref)
     if document.state != "drafted":
-        raise wrong_state(document.state)
+        raise WrongState(document.state)
     if not may_place(document, person):
         raise Refused(
             "forbidden",
@@ -84,7 +84,7 @@ def move_fields(
 
     def job(conn: sa.Connection) -> None:
         if records.get(conn, exchange.seal, ref).state != "drafted":
-            raise wrong_state(records.get(conn, exchange.seal, ref).state)
+            raise WrongState(records.get(conn, exchange.seal, ref).state)
         records.set_fields(conn, exchange.seal, ref, fields)
         files.forget_prepared(conn, ref)
 

@@ -19,7 +19,7 @@ from exchange.documents import files, records, signature, turns
 from exchange.documents.approve import not_the_signer
 from exchange.documents.model import Document, DocumentRef
 from exchange.documents.schema import document as document_table
-from exchange.documents.states import wrong_state
+from exchange.documents.states import WrongState
 from exchange.documents.turns import Turn
 from exchange.documents.work import Work, load
 from exchange.exchange import Exchange
@@ -150,7 +150,7 @@ def turn_of(exchange: Exchange, ref: DocumentRef, person: Account) -> tuple[Docu
     right: Act = "document.initial" if mine[0].kind == "initial" else "document.sign"
     require(person.role, right, relation(person.agency_code, mine[0].code))
     if document.direction != "outgoing" or document.state not in turns.UNSIGNED or not mine[0].waits:
-        raise wrong_state(document.state)
+        raise WrongState(document.state)
     now = turns.next_of(every)
     if now != mine[0]:
         raise Refused(

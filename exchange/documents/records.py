@@ -21,7 +21,7 @@ from config.seal import Seal
 from exchange.documents import schema
 from exchange.documents.kinds import nfc
 from exchange.documents.model import Approval, Document, DocumentRef, Fields, Happened, Recipient
-from exchange.documents.states import FIRST, MOVES, wrong_state
+from exchange.documents.states import FIRST, MOVES, WrongState
 from mailserver.accounts.schema import next_number
 from policy.ledger.entries import PendingId, record
 from policy.ledger.leaf import JSON
@@ -61,7 +61,7 @@ class NewDocument:
 def create(conn: sa.Connection, seal: Seal, new: NewDocument, fields: Fields) -> DocumentRef:
     """Add a document in one of the states in which one begins."""
     if new.state not in FIRST[new.direction]:
-        raise wrong_state(new.state)
+        raise WrongState(new.state)
     ref = DocumentRef(new.agency, next_number(conn, new.agency, "document"))
     now = now_us()
     conn.execute(
@@ -110,7 +110,7 @@ def advance(
     done = conn.execute(sa.update(_table).where(_at(ref), _table.c.state == this.before).values(**values))
     if done.rowcount != 1:
         state = conn.execute(sa.select(_table.c.state).where(_at(ref))).scalar()
-        raise no_such_document(ref.id) if state is None else wrong_state(state)
+        raise no_such_document(ref.id) if state is None else WrongState(state)
 
 
 def set_fields(conn: sa.Connection, seal: Seal, ref: DocumentRef, fields: Fields) -> None:

@@ -9,7 +9,7 @@ from config.clock import now_us
 from config.refusal import Refused
 from exchange.documents import annexes, files, joint_seal, sealed
 from exchange.documents.model import DocumentRef
-from exchange.documents.states import wrong_state
+from exchange.documents.states import WrongState
 from exchange.documents.work import load
 from exchange.exchange import Exchange
 from exchange.signing.phone.approval import NOTHING_SHOWN, Statement
@@ -31,7 +31,7 @@ def statements(exchange: Exchange, ref: DocumentRef, clerk: Account) -> list[Sta
         return [_statement(clerk, before.sha256, row, sealed.TEMPLATE)]
     require(clerk.role, "document.issue", relation(clerk.agency_code, document.partner))
     if document.state != "numbered":
-        raise wrong_state(document.state)
+        raise WrongState(document.state)
     with exchange.database.reading() as conn:
         signed = files.newest(conn, exchange.seal, ref, "signed")
     attached = enumerate(annexes.listing(exchange, ref), 1)

@@ -98,24 +98,26 @@ FIRST: dict[str, tuple[State, ...]] = {
 
 
 def move_from(state: str, *names: str) -> Move:
-    """The move among ``names`` that starts in ``state``. Raises `Refused` (``wrong-state``)."""
+    """The move among ``names`` that starts in ``state``. Raises `WrongState`."""
     for name in names:
         if MOVES[name].before == state:
             return MOVES[name]
-    raise wrong_state(state)
+    raise WrongState(state)
 
 
 def name_from(state: str, *names: str) -> str:
-    """The name of that move. Raises `Refused` (``wrong-state``)."""
+    """The name of that move. Raises `WrongState`."""
     move = move_from(state, *names)
     return next(name for name in names if MOVES[name] is move)
 
 
-def wrong_state(state: str) -> Refused:
-    """The refusal of a move that does not start in ``state``."""
-    vi, en = NAMES.get(state, (state, state))
-    return Refused(
-        "wrong-state",
-        f"Văn bản đang ở trạng thái “{vi}” nên không làm được việc này.",
-        f"The document is in the state “{en}”, so this can't be done.",
-    )
+class WrongState(Refused):
+    """A move that does not start in ``state``."""
+
+    def __init__(self, state: str) -> None:
+        vi, en = NAMES.get(state, (state, state))
+        super().__init__(
+            "wrong-state",
+            f"Văn bản đang ở trạng thái “{vi}” nên không làm được việc này.",
+            f"The document is in the state “{en}”, so this can't be done.",
+        )

@@ -9,6 +9,7 @@ refused behind a person's back. Bounded: a few packets a round, thirty days; aft
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 
 import sqlalchemy as sa
@@ -17,6 +18,7 @@ from config.clock import now_us
 from config.refusal import Refused, Unavailable
 from exchange.documents import files, records
 from exchange.documents.model import Document
+from exchange.documents.states import WrongState
 from exchange.documents.work import load
 from exchange.edxml.model import DocumentPacket
 from exchange.edxml.read import read
@@ -56,20 +58,26 @@ def _one(exchange: Exchange, fetcher: Fetcher, one: Awaited) -> bool:
         fetcher.fetch(one.certificates, one.certificates)
         if fetcher.without_word(one.certificates, one.certificates):
             return False
-        try:
-            _reconsider(exchange, held) if held.wrapped_key else again.open_again(exchange, held, SYSTEM)
-        except Unavailable:
-            raise
-        except Refused as problem:
-            _still_held(exchange, held, problem)
+        with contextlib.suppress(WrongState):
+            _reconsider(exchange, held) if held.wrapped_key else _open(exchange, held)
     exchange.database.write(lambda conn: awaited.end(conn, one.ref))
     return not over
 
 
+def _open(exchange: Exchange, held: Document) -> None:
+    """Open a packet that could not be authenticated. Raises `WrongState` (decided meanwhile), `Unavailable`."""
+    try:
+        again.open_again(exchange, held, SYSTEM)
+    except (WrongState, Unavailable):
+        raise
+    except Refused as problem:
+        _still_held(exchange, held, problem)
+
+
 def _reconsider(exchange: Exchange, held: Document) -> None:
-    """Judge an opened document anew and decide. Raises `Refused` (not kept, decided meanwhile), `Unavailable`."""
+    """Judge an opened document anew and decide. Raises `WrongState` (decided meanwhile), `Refused`, `Unavailable`."""
     agency, sender = exchange.agency_numbered(held.ref.agency), exchange.agency(held.partner)
-    opened = exchange.document_key(held.fields.key_code, held.wrapped_key, "receive", "")
+    opened = exchange.document_key(held.fields.key_code, held.wrapped_key, "receive", "revocation")
     with exchange.database.reading() as conn:
         stored = files.listing(conn, exchange.seal, held.ref)
     reading = edxml = None
@@ -96,9 +104,7 @@ def _reconsider(exchange: Exchange, held: Document) -> None:
 
 
 def _still_held(exchange: Exchange, held: Document, problem: Refused) -> None:
-    """The words came and it does not stand all the same, or was decided meanwhile (then nothing is written)."""
-    if problem.code == "wrong-state":
-        return
+    """The words came and it does not stand all the same: the clerk reads why."""
     fields = dataclasses.replace(held.fields, reason=problem.vi[:1000], reason_en=problem.en[:1000])
     detail = {"by": SYSTEM, "code": problem.code, "packet": held.fields.packet_digest}
     told = {"by": SYSTEM, "reason": problem.vi[:1000], "before": held.fields.reason}

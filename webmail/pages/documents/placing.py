@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from config.refusal import Refused
 from exchange.documents import places
 from exchange.documents.model import Document, DocumentRef
-from exchange.documents.states import wrong_state
+from exchange.documents.states import WrongState
 from exchange.signing.pdf.layout import MM, Box, kind_of
 from exchange.signing.pdf.prepare import places as usual_places
 from exchange.signing.pdf.render import render
@@ -90,7 +90,7 @@ def picture(ref: str, number: int) -> Response:
 def _document(ref: str) -> Document:
     found = queries.document(queries.reference(ref))
     if found.state != "drafted":
-        raise wrong_state(found.state)
+        raise WrongState(found.state)
     if not places.may_place(found, frame.account()):
         raise NotAllowed(
             "Chỉ người soạn thảo và văn thư của cơ quan đặt vị trí chữ ký.",
