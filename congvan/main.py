@@ -61,7 +61,9 @@ class _Parser(argparse.ArgumentParser):
 def parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
     """The command line with the commands ``names``."""
     top = _Parser(
-        prog="congvan", description="Secure mail and official document exchange server for government."
+        prog="congvan",
+        description="Secure mail and official document exchange server for government.",
+        epilog="Everywhere: -c FILE names the settings of the installation, --json answers with one object.",
     )
     top.add_argument("--version", action="version", version=f"congvan {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=_Parser)

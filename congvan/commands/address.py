@@ -23,12 +23,17 @@ def register(subparsers: Any) -> None:
     verbs = noun.add_subparsers(title="commands", metavar="COMMAND", required=True)
     verbs.add_parser("list", help="all shared addresses").set_defaults(run=run_list)
     show = verbs.add_parser("show", help="one, with the accounts it stands for now")
-    show.add_argument("address")
+    show.add_argument("address", help="the shared address")
     show.set_defaults(run=run_show)
     add = verbs.add_parser("add", help="make one, or change it")
-    add.add_argument("address")
-    add.add_argument("--kind", choices=get_args(Kind), required=True)
-    add.add_argument("--name", default="")
+    add.add_argument("address", help="the shared address")
+    add.add_argument(
+        "--kind",
+        choices=get_args(Kind),
+        required=True,
+        help="another name of one account, its members, or a list by rule",
+    )
+    add.add_argument("--name", default="", help="how people read it")
     add.add_argument("--member", action="append", default=[], metavar="ADDRESS", help="of an alias or group")
     add.add_argument("--agency", action="append", default=[], metavar="CODE", help="rule of a list")
     add.add_argument(
@@ -45,7 +50,7 @@ def register(subparsers: Any) -> None:
     )
     add.set_defaults(run=run_add)
     remove = verbs.add_parser("remove", help="take one away")
-    remove.add_argument("address")
+    remove.add_argument("address", help="the shared address")
     remove.set_defaults(run=run_remove)
 
 

@@ -45,27 +45,43 @@ def register(acts: Any) -> None:
     invite = ways.add_parser("invite", help="a code with which a person enrols a passkey for signing")
     lost = ways.add_parser("lost", help="a person's passkeys approve nothing any more")
     for way, run in ((invite, "key.invite"), (lost, "key.lost")):
-        way.add_argument("person", metavar="ADDRESS")
-        way.add_argument("--by", default="cli", metavar="ADDRESS")
+        way.add_argument("person", metavar="ADDRESS", help="address of the person")
+        way.add_argument("--by", default="cli", metavar="ADDRESS", help="who does it, for the ledger")
         way.set_defaults(run=of_person, act=run)
     away = ways.add_parser("put-by", help="a recovery file that m of n officers open together")
-    away.add_argument("--agency", required=True, metavar="CODE")
-    away.add_argument("--officer", action="append", required=True, metavar="NAME=PUBLIC.pem")
-    away.add_argument("--threshold", type=int, required=True, metavar="M")
-    away.add_argument("--output", type=Path, required=True, metavar="FILE")
-    away.add_argument("--by", default="cli", metavar="ADDRESS")
+    away.add_argument("--agency", required=True, metavar="CODE", help="whose keys are put by")
+    away.add_argument(
+        "--officer",
+        action="append",
+        required=True,
+        metavar="NAME=PUBLIC.pem",
+        help="an officer and the public key their share is encrypted to; once for each",
+    )
+    away.add_argument(
+        "--threshold", type=int, required=True, metavar="M", help="how many officers must come together"
+    )
+    away.add_argument(
+        "--output", type=Path, required=True, metavar="FILE", help="where the recovery file is written"
+    )
+    away.add_argument("--by", default="cli", metavar="ADDRESS", help="who does it, for the ledger")
     away.set_defaults(run=put_by)
     share = ways.add_parser("share", help="an officer's share of a recovery file (no server needed)")
-    share.add_argument("file", type=Path)
+    share.add_argument("file", type=Path, help="the recovery file")
     share.add_argument("--key", type=Path, required=True, metavar="OFFICER.pem", help="private key, P-256")
     share.set_defaults(run=own_share)
     back = ways.add_parser("recover", help="take an agency's decryption keys back from enough shares")
-    back.add_argument("file", type=Path)
-    back.add_argument("--share", action="append", required=True, metavar="SHARE")
-    back.add_argument("--by", default="cli", metavar="ADDRESS")
+    back.add_argument("file", type=Path, help="the recovery file")
+    back.add_argument(
+        "--share",
+        action="append",
+        required=True,
+        metavar="SHARE",
+        help="a share that an officer opened; once for each",
+    )
+    back.add_argument("--by", default="cli", metavar="ADDRESS", help="who does it, for the ledger")
     back.set_defaults(run=recover)
     look = ways.add_parser("picture", help="the picture of a seal (red) or a hand signature (blue), PNG")
-    look.add_argument("file", type=Path)
+    look.add_argument("file", type=Path, help="PNG with a transparent ground")
     _whose(look)
     look.add_argument("--diameter", type=float, default=36.0, metavar="MM", help="of the real seal")
     look.set_defaults(run=picture)
@@ -157,8 +173,8 @@ def _pin(file: Path | None) -> str:
 
 def _whose(way: Any) -> None:
     whose = way.add_mutually_exclusive_group(required=True)
-    whose.add_argument("--agency", default="", metavar="CODE")
-    whose.add_argument("--person", default="", metavar="ADDRESS")
+    whose.add_argument("--agency", default="", metavar="CODE", help="of this agency")
+    whose.add_argument("--person", default="", metavar="ADDRESS", help="of this person")
 
 
 def _days(days: int | None) -> str:

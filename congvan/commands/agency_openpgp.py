@@ -19,14 +19,14 @@ def register(acts: Any) -> None:
     command = acts.add_parser("openpgp", help="OpenPGP key of an agency, for partners that have only OpenPGP")
     ways = command.add_subparsers(metavar="WAY", required=True)
     way = ways.add_parser("issue", help="make a key; the private half stays in the signer")
-    way.add_argument("code", metavar="CODE")
+    way.add_argument("code", metavar="CODE", help="code of the agency")
     way.add_argument(
         "--renew", action="store_true", help="in place of the key there; old packets stay readable"
     )
     way.set_defaults(run=issue)
     way = ways.add_parser("export", help="the public key and its fingerprint, to hand to partners")
-    way.add_argument("code", metavar="CODE")
-    way.add_argument("--output", metavar="FILE", type=Path)
+    way.add_argument("code", metavar="CODE", help="code of the agency")
+    way.add_argument("--output", metavar="FILE", type=Path, help="write it here instead of to stdout")
     way.set_defaults(run=export)
 
 

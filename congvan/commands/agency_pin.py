@@ -22,7 +22,7 @@ def register(acts: Any) -> None:
     ways = command.add_subparsers(metavar="WAY", required=True)
     ways.add_parser("list", help="all pins").set_defaults(run=show)
     way = ways.add_parser("add", help="pin the certificates in a file; --from announces a roll-over")
-    way.add_argument("code", metavar="CODE")
+    way.add_argument("code", metavar="CODE", help="code of the agency elsewhere")
     way.add_argument(
         "file",
         metavar="FILE",
@@ -33,10 +33,12 @@ def register(acts: Any) -> None:
         "--fingerprint", metavar="HEX", default="", help="of the OpenPGP key, as the agency told it"
     )
     way.add_argument("--from", dest="since", metavar="TIME", default="", help="ISO 8601; default: at once")
-    way.add_argument("--until", metavar="TIME", default="")
+    way.add_argument(
+        "--until", metavar="TIME", default="", help="until when it counts (default: until it is removed)"
+    )
     way.set_defaults(run=add)
     way = ways.add_parser("remove", help="take a pin away")
-    way.add_argument("code", metavar="CODE")
+    way.add_argument("code", metavar="CODE", help="code of the agency elsewhere")
     way.add_argument("sha256", metavar="SHA256", help="at least 8 digits of it, as listed")
     way.set_defaults(run=remove)
 

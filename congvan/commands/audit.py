@@ -35,7 +35,14 @@ def register(subparsers: Any) -> None:
     ).add_subparsers(metavar="ACT", required=True)
     check = commands.add_parser("verify", help="verify a published ledger from its folder alone")
     check.add_argument("dir", nargs="?", type=Path, metavar="DIR", help="default: this installation's ledger")
-    check.add_argument("--seen", action="append", default=[], type=Path, metavar="CHECKPOINT")
+    check.add_argument(
+        "--seen",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="CHECKPOINT",
+        help="checkpoint that was seen elsewhere; may be repeated",
+    )
     check.add_argument(
         "--key", metavar="PUBLIC", help="name+hash+key, or a file with it, or an Ed25519 PEM file"
     )
@@ -43,13 +50,17 @@ def register(subparsers: Any) -> None:
     one = commands.add_parser(
         "prove", help="proof of one entry (its index) or of all entries about a subject"
     )
-    one.add_argument("id", metavar="ID")
+    one.add_argument(
+        "id", metavar="ID", help="index of an entry, or what entries are about: an id, address or code"
+    )
     one.set_defaults(run=prove_entries)
     copy = commands.add_parser("export", help="copy all that verifying needs into a new folder")
-    copy.add_argument("dir", type=Path, metavar="DIR")
+    copy.add_argument("dir", type=Path, metavar="DIR", help="new folder for all that `audit verify` needs")
     copy.set_defaults(run=export_log)
     report = commands.add_parser("report", help="how many entries of which kind")
-    report.add_argument("--from", dest="since", type=date.fromisoformat, metavar="DATE")
+    report.add_argument(
+        "--from", dest="since", type=date.fromisoformat, metavar="DATE", help="first day (YYYY-MM-DD)"
+    )
     report.add_argument("--to", dest="until", type=date.fromisoformat, metavar="DATE", help="before this day")
     report.set_defaults(run=count_entries)
 

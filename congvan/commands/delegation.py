@@ -31,7 +31,7 @@ def register(subparsers: Any) -> None:
     add.add_argument("--until", type=date.fromisoformat, metavar="DATE", help="last day")
     add.set_defaults(run=run_add)
     remove = verbs.add_parser("remove", help="take one back")
-    remove.add_argument("owner", metavar="OWNER")
+    remove.add_argument("owner", metavar="OWNER", help="address of whose mail it is")
     remove.add_argument("number", type=int, metavar="NUMBER", help="as `list` shows it")
     remove.set_defaults(run=run_remove)
 

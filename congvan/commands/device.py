@@ -21,7 +21,7 @@ def register(subparsers: Any) -> None:
     noun = subparsers.add_parser("device", help="a person's mail programs and their passwords")
     acts = noun.add_subparsers(metavar="ACT", required=True)
     adding = acts.add_parser("add", help="a new device; its password is shown once")
-    adding.add_argument("address")
+    adding.add_argument("address", help="address of its owner")
     adding.add_argument("--name", required=True, help="what the person calls it")
     adding.add_argument(
         "--certificate",
@@ -30,10 +30,10 @@ def register(subparsers: Any) -> None:
     )
     adding.set_defaults(run=add)
     listing = acts.add_parser("list", help="the devices of an account")
-    listing.add_argument("address")
+    listing.add_argument("address", help="address of its owner")
     listing.set_defaults(run=show)
     revoking = acts.add_parser("revoke", help="take a device's password back")
-    revoking.add_argument("address")
+    revoking.add_argument("address", help="address of its owner")
     revoking.add_argument("device", type=int, metavar="NUMBER", help="as `list` shows it")
     revoking.set_defaults(run=revoke)
 

@@ -28,11 +28,11 @@ def register(subparsers: Any) -> None:
         ("use", "sign with the new pair from now on; the pair before is retired", run_use),
     ):
         verb = verbs.add_parser(name, help=what)
-        verb.add_argument("domain", metavar="DOMAIN")
+        verb.add_argument("domain", metavar="DOMAIN", help="the domain that signs")
         verb.set_defaults(run=run)
     gone = verbs.add_parser("remove", help="drop a key that does not sign")
-    gone.add_argument("domain", metavar="DOMAIN")
-    gone.add_argument("selector", metavar="SELECTOR")
+    gone.add_argument("domain", metavar="DOMAIN", help="the domain that signs")
+    gone.add_argument("selector", metavar="SELECTOR", help="which of its keys, as `dkim list` writes it")
     gone.set_defaults(run=run_remove)
 
 

@@ -31,20 +31,22 @@ def register(subparsers: Any) -> None:
         one = acts.add_parser(name, help=words)
         one.add_argument("id", metavar="ID", help="internal id, edXML DocumentId, or number/notation")
         one.add_argument("--agency", metavar="CODE", required=True, help="the receiving agency")
-        one.add_argument("--clerk", metavar="ADDRESS", required=True)
-        one.add_argument("--reason", metavar="TEXT", default="")
+        one.add_argument("--clerk", metavar="ADDRESS", required=True, help="the clerk whose act it is")
+        one.add_argument(
+            "--reason", metavar="TEXT", default="", help="told to the sender; a refusal needs one"
+        )
         one.set_defaults(run=answer, act=name)
     one = acts.add_parser("archive", help="the archive copy of a sent document, renewed for the long term")
-    one.add_argument("id", metavar="ID")
-    one.add_argument("--output", metavar="FILE", type=Path, required=True)
+    one.add_argument("id", metavar="ID", help="internal id, edXML DocumentId, or number/notation")
+    one.add_argument("--output", metavar="FILE", type=Path, required=True, help="where the file is written")
     one.set_defaults(run=archive)
     one = acts.add_parser("status", help="where a document is, and what proves it")
     one.add_argument("id", metavar="ID", help="internal id, edXML DocumentId, or number/notation")
     one.set_defaults(run=status)
     one = acts.add_parser("open", help="open a packet file with an agency's key (recorded)")
-    one.add_argument("file", metavar="FILE", type=Path)
-    one.add_argument("--agency", metavar="CODE", required=True)
-    one.add_argument("--output", metavar="DIR", type=Path, required=True)
+    one.add_argument("file", metavar="FILE", type=Path, help="a packet, as it came")
+    one.add_argument("--agency", metavar="CODE", required=True, help="the receiving agency")
+    one.add_argument("--output", metavar="DIR", type=Path, required=True, help="folder for the parts")
     one.set_defaults(run=open_file)
     one = acts.add_parser(
         "report", help="the verdict kept on receipt, signed by the receiver; with --anew judged again"
@@ -58,26 +60,26 @@ def register(subparsers: Any) -> None:
     one.add_argument("--output", metavar="FILE", type=Path, help="where the newest signed report goes")
     one.set_defaults(run=report)
     one = acts.add_parser("reopen", help="look again at a packet that was held unopened")
-    one.add_argument("id", metavar="ID")
+    one.add_argument("id", metavar="ID", help="internal id, edXML DocumentId, or number/notation")
     one.add_argument("--agency", metavar="CODE", required=True, help="the receiving agency")
-    one.add_argument("--clerk", metavar="ADDRESS", required=True)
+    one.add_argument("--clerk", metavar="ADDRESS", required=True, help="the clerk whose act it is")
     one.set_defaults(run=reopen)
     one = acts.add_parser("evidence", help="everything that proves a sent document, in one file")
     one.add_argument("id", metavar="ID", help="internal id, edXML DocumentId, or number/notation")
-    one.add_argument("--output", metavar="FILE", type=Path, required=True)
+    one.add_argument("--output", metavar="FILE", type=Path, required=True, help="where the file is written")
     one.set_defaults(run=evidence)
 
 
 def _issue(acts: Any) -> None:
     one = acts.add_parser("issue", help="number, seal and send a PDF that its signer approved")
-    one.add_argument("pdf", metavar="PDF", type=Path)
+    one.add_argument("pdf", metavar="PDF", type=Path, help="the draft, not signed yet")
     one.add_argument("--agency", metavar="CODE", required=True, help="the issuing agency")
     one.add_argument(
         "--to", metavar="CODE[,CODE…]", required=True, action="append", help="receiving agencies"
     )
     one.add_argument("--kind", metavar="KIND", required=True, help='for example "Thông báo"')
     one.add_argument("--unit", metavar="NOTATION", default="", help="drafting unit, for an official letter")
-    one.add_argument("--subject", metavar="TEXT", required=True)
+    one.add_argument("--subject", metavar="TEXT", required=True, help="the abstract (trích yếu)")
     one.add_argument("--signer", metavar="ADDRESS", required=True, help="who approved and signs it")
     one.add_argument("--clerk", metavar="ADDRESS", required=True, help="who numbers and seals it")
     one.add_argument(

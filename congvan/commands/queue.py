@@ -32,17 +32,17 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     listing.set_defaults(run=run_list)
     retry = verbs.add_parser("retry", help="make a row (or all) due now, held ones too")
     retry.add_argument("agency", nargs="?", metavar="AGENCY", help="number or code, as `list` shows it")
-    retry.add_argument("row", nargs="?", type=int, metavar="ROW")
+    retry.add_argument("row", nargs="?", type=int, metavar="ROW", help="its number there")
     retry.add_argument("--all", action="store_true", help="all rows")
     retry.set_defaults(run=run_retry, refuse=retry.error)
     for name, act, words in _ACTS:
         one = verbs.add_parser(name, help=words)
         one.add_argument("agency", metavar="AGENCY", help="number or code, as `list` shows it")
-        one.add_argument("row", type=int, metavar="ROW")
+        one.add_argument("row", type=int, metavar="ROW", help="its number there")
         one.set_defaults(run=run_act, act=act, verb=name)
     show = verbs.add_parser("show", help="one row: envelope, DSN parameters, size, all that was answered")
-    show.add_argument("agency", metavar="AGENCY")
-    show.add_argument("row", type=int, metavar="ROW")
+    show.add_argument("agency", metavar="AGENCY", help="number or code, as `list` shows it")
+    show.add_argument("row", type=int, metavar="ROW", help="its number there")
     show.set_defaults(run=run_show)
 
 

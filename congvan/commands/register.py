@@ -27,10 +27,14 @@ def register(subparsers: Any) -> None:
         ("export", "a register as a file on standard output", write),
     ):
         one = acts.add_parser(name, help=words)
-        one.add_argument("--agency", metavar="CODE", required=True)
-        one.add_argument("--register", choices=("outgoing", "incoming"), required=True)
+        one.add_argument("--agency", metavar="CODE", required=True, help="whose register")
+        one.add_argument(
+            "--register", choices=("outgoing", "incoming"), required=True, help="which of its registers"
+        )
         one.add_argument("--year", metavar="Y", type=int, default=None, help="this year when not given")
-        one.add_argument("--format", choices=FORMATS, default="json")
+        one.add_argument(
+            "--format", choices=FORMATS, default="json", help="form of the answer (default: %(default)s)"
+        )
         one.set_defaults(run=run)
 
 

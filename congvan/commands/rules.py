@@ -28,10 +28,10 @@ def register(subparsers: Any) -> None:
     listing.add_argument("--markdown", action="store_true", help="as docs/rules.md")
     listing.set_defaults(run=list_rules)
     explain = commands.add_parser("explain", help="one rule in words")
-    explain.add_argument("id", metavar="ID")
+    explain.add_argument("id", metavar="ID", help="R-…, as the refusal named it")
     explain.set_defaults(run=explain_rule)
     test = commands.add_parser("test", help="what the rules say of a mail (.eml) or a packet (.edxml)")
-    test.add_argument("file", type=Path, metavar="FILE")
+    test.add_argument("file", type=Path, metavar="FILE", help="a letter (.eml) or an edXML file")
     test.add_argument("--moment", choices=get_args(Moment), help="default: send for mail, receive for edXML")
     test.set_defaults(run=test_file)
 

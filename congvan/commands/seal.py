@@ -19,10 +19,14 @@ from exchange.sealing.sealed_file import seal_file
 def register(subparsers: Any) -> None:
     """Add the command."""
     command = subparsers.add_parser("seal", help="sign a file as an agency and encrypt it to others")
-    command.add_argument("file", metavar="FILE", type=Path)
+    command.add_argument("file", metavar="FILE", type=Path, help="what is sealed")
     command.add_argument("--agency", metavar="CODE", required=True, help="whose seal")
-    command.add_argument("--to", metavar="CODE[,CODE…]", required=True, action="append")
-    command.add_argument("--output", metavar="FILE.p7m", type=Path, required=True)
+    command.add_argument(
+        "--to", metavar="CODE[,CODE…]", required=True, action="append", help="agencies that can open it"
+    )
+    command.add_argument(
+        "--output", metavar="FILE.p7m", type=Path, required=True, help="where the sealed file is written"
+    )
     command.set_defaults(run=seal)
 
 

@@ -24,7 +24,7 @@ def register(subparsers: Any) -> None:
     check = verbs.add_parser(
         "check", help="read and check a script; with --mail also say what it does with a letter"
     )
-    check.add_argument("file", metavar="SCRIPT")
+    check.add_argument("file", metavar="SCRIPT", help="the script")
     check.add_argument("--mail", metavar="FILE", help="an .eml file")
     check.add_argument("--sender", default="", help="envelope sender, for --mail")
     check.add_argument("--recipient", default="", help="envelope recipient, for --mail")

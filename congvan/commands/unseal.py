@@ -20,9 +20,11 @@ from exchange.verifying.cms import verify_cms
 def register(subparsers: Any) -> None:
     """Add the command."""
     command = subparsers.add_parser("unseal", help="open a sealed file with an agency's key (recorded)")
-    command.add_argument("file", metavar="FILE.p7m", type=Path)
-    command.add_argument("--agency", metavar="CODE", required=True)
-    command.add_argument("--output", metavar="FILE", type=Path, required=True)
+    command.add_argument("file", metavar="FILE.p7m", type=Path, help="the sealed file")
+    command.add_argument("--agency", metavar="CODE", required=True, help="the agency that opens it")
+    command.add_argument(
+        "--output", metavar="FILE", type=Path, required=True, help="where the content is written"
+    )
     command.set_defaults(run=unseal)
 
 

@@ -25,7 +25,7 @@ def register(subparsers: Any) -> None:
         ("restore", restore, "put it back where it was"),
     ):
         one = acts.add_parser(name, help=text)
-        one.add_argument("--account", required=True, metavar="ADDRESS")
+        one.add_argument("--account", required=True, metavar="ADDRESS", help="whose mailbox")
         one.add_argument("--mailbox", metavar="NAME", help="only from this mailbox")
         one.add_argument("--days", type=int, default=36_500, help="only what was expunged so many days ago")
         one.set_defaults(run=run)

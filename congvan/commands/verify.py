@@ -31,9 +31,17 @@ def register(subparsers: Any) -> None:
     command = subparsers.add_parser(
         "verify", help="judge a PDF, e-mail, packet, edXML, receipt or evidence file"
     )
-    command.add_argument("file", metavar="FILE", type=Path)
+    command.add_argument(
+        "file", metavar="FILE", type=Path, help="PDF, e-mail, packet, edXML, receipt, evidence or report"
+    )
     command.add_argument("--trust", metavar="CA.pem", action="append", default=[], help="trusted root")
-    command.add_argument("--intermediate", metavar="CERT.pem", action="append", default=[])
+    command.add_argument(
+        "--intermediate",
+        metavar="CERT.pem",
+        action="append",
+        default=[],
+        help="a certificate between signer and root; may be repeated",
+    )
     command.add_argument("--crl", metavar="FILE", action="append", default=[], help="revocation list")
     command.add_argument(
         "--key",

@@ -36,6 +36,20 @@ def test_help_has_a_line_for_every_command(capsys: pytest.CaptureFixture[str]) -
     assert all(f"\n    {name}" in shown for name in found if " " not in name)
 
 
+def unhelpful(of: argparse.ArgumentParser) -> Iterator[str]:
+    """Each argument and option that ``--help`` does not explain."""
+    for action in of._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                yield from unhelpful(below)
+        elif not action.help:
+            yield f"{of.prog} {'/'.join(action.option_strings) or action.dest}"
+
+
+def test_help_explains_every_argument_and_option() -> None:
+    assert list(unhelpful(parser())) == []
+
+
 @pytest.mark.parametrize("words", [["nothing"], ["address"], ["dkim", "make"], ["delegation", "add", CV1]])
 def test_wrong_use_ends_with_2(words: list[str], resting: Resting) -> None:
     with pytest.raises(SystemExit) as ended:
