@@ -15,7 +15,7 @@ depends_on = None
 def upgrade() -> None:
     op.create_table(
         "word_awaited",
-        sa.Column("agency", sa.Integer, nullable=False),
+        sa.Column("agency", sa.BigInteger, nullable=False),
         sa.Column("document", sa.BigInteger, nullable=False),
         sa.Column("since_us", sa.BigInteger, nullable=False),
         sa.Column("next_us", sa.BigInteger, nullable=False, comment="when it is looked for again"),
