@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import Protocol
 
@@ -22,9 +21,11 @@ from exchange.signing.signer_client import Opened, SignerClient
 from exchange.signing.timestamp_client import TimestampClient
 from exchange.trust.directory import TrustDirectory
 from exchange.trust.fetching import Fetcher
+from exchange.trust.holding import facts_of
 from exchange.trust.subject import subject_of
 from mailserver.accounts import Account, Accounts, Agency
 from mailserver.store import Store
+from policy.judge import Finding, judge
 from policy.ledger.checkpoint import Key
 from policy.rulebook import Rulebook
 
@@ -118,10 +119,10 @@ class Exchange:
         found = self.trust.certificate_of_person(address)
         return subject_of(found).approval if found is not None else ""
 
-    def days_of_person(self, address: str) -> int | None:
-        """Whole days until a person's certificate ends; None without one."""
-        found = self.trust.certificate_of_person(address)
-        return (found.not_valid_after_utc - datetime.now(UTC)).days if found is not None else None
+    def ending_of_person(self, address: str) -> Finding | None:
+        """What R-SIG-21 says of a person's certificate, when it ends soon or is revoked."""
+        facts = facts_of(self.trust.certificate_of_person(address), address, self.trust.anchors(), "periodic")
+        return next(iter(judge(facts, self.rulebook).findings), None)
 
     def approval_of_seal(self, code: str) -> str:
         """The same of the key of an agency's seal."""

@@ -16,8 +16,9 @@ from typing import Literal, TypeAlias
 TEXT_LIMIT = 65_536
 """At most so many characters of a text or first page are given to the rules."""
 
-Moment: TypeAlias = Literal["compose", "issue", "send", "receive", "periodic"]
-"""When a rule is asked: C, I, S, R and T of law/rules.md (process and close are moves of the exchange)."""
+Moment: TypeAlias = Literal["compose", "issue", "sign", "send", "receive", "periodic"]
+"""When a rule is asked: C, I, S, R and T of law/rules.md (process and close are moves of the exchange); ``sign`` is
+before each signature that issuing makes, when only who signs is looked at."""
 
 Door: TypeAlias = Literal["submission", "mx", "append", "page", "api"]
 
@@ -281,4 +282,19 @@ class DocumentFacts:
     "Code of the body whose seal (key) is to be used."
 
 
-Facts: TypeAlias = MailFacts | DocumentFacts
+@dataclass(frozen=True, slots=True)
+class CertificateFacts:
+    """A signing certificate: about to be used (``sign``), or looked at from time to time (``periodic``).
+
+    ``unknown``: there is no word on revocation. ``days_left``: whole days until it ends, negative when it has.
+    """
+
+    moment: Moment
+    date_local: date
+    holder: str
+    state: Literal["valid", "expired", "revoked", "not-yet", "untrusted", "missing", "unknown"]
+    days_left: int | None = None
+
+
+Content: TypeAlias = MailFacts | DocumentFacts
+Facts: TypeAlias = Content | CertificateFacts

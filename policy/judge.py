@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 from config.clock import to_local
 from config.refusal import Refused
 from policy.basis import Status, shown
-from policy.facts import DocumentFacts, Facts
+from policy.facts import Facts, MailFacts
 from policy.rule import Said, Severity
 from policy.rulebook import Holding, Rulebook
 
@@ -73,7 +73,7 @@ class Decision:
 
 def judge(facts: Facts, rulebook: Rulebook) -> Decision:
     """Ask every rule that holds on the day of the facts at their moment. A rule that fails blocks, by its name."""
-    day = facts.date_local if isinstance(facts, DocumentFacts) else _day_of(facts.at_us)
+    day = _day_of(facts.at_us) if isinstance(facts, MailFacts) else facts.date_local
     findings = [
         finding
         for holding, severity in rulebook.asked(facts.moment, day)

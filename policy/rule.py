@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from policy.basis import Basis
-from policy.facts import DocumentFacts, Facts, MailFacts, Moment
+from policy.facts import CertificateFacts, Content, DocumentFacts, Facts, MailFacts, Moment
 
 Severity: TypeAlias = Literal["record", "warn", "hold", "block"]
 SEVERITIES: tuple[Severity, ...] = ("record", "warn", "hold", "block")
@@ -87,6 +87,26 @@ def mail_rule(
     return register
 
 
+def certificate_rule(
+    rule_id: str,
+    vi: str,
+    en: str,
+    *,
+    bases: tuple[Basis, ...],
+    parameters: Parameters | None = None,
+    **moments: Severity,
+) -> Callable[[Callable[[CertificateFacts, Parameters], Said | None]], Check]:
+    """Register a function as a rule on certificates."""
+
+    def register(function: Callable[[CertificateFacts, Parameters], Said | None]) -> Check:
+        def check(facts: Facts, settings: Parameters) -> Said | None:
+            return function(facts, settings) if isinstance(facts, CertificateFacts) else None
+
+        return _add(Rule(rule_id, vi, en, _moments(moments), bases, check, parameters or {}))
+
+    return register
+
+
 def common_rule(
     rule_id: str,
     vi: str,
@@ -95,17 +115,20 @@ def common_rule(
     bases: tuple[Basis, ...],
     parameters: Parameters | None = None,
     **moments: Severity,
-) -> Callable[[Check], Check]:
+) -> Callable[[Callable[[Content, Parameters], Said | None]], Check]:
     """Register a function as a rule on mail and documents alike."""
 
-    def register(function: Check) -> Check:
-        return _add(Rule(rule_id, vi, en, _moments(moments), bases, function, parameters or {}))
+    def register(function: Callable[[Content, Parameters], Said | None]) -> Check:
+        def check(facts: Facts, settings: Parameters) -> Said | None:
+            return None if isinstance(facts, CertificateFacts) else function(facts, settings)
+
+        return _add(Rule(rule_id, vi, en, _moments(moments), bases, check, parameters or {}))
 
     return register
 
 
 def _moments(given: Mapping[str, Severity]) -> dict[Moment, Severity]:
-    known: tuple[Moment, ...] = ("compose", "issue", "send", "receive", "periodic")
+    known: tuple[Moment, ...] = ("compose", "issue", "sign", "send", "receive", "periodic")
     moments = {moment: given[moment] for moment in known if moment in given}
     if not moments or len(moments) != len(given):
         raise ValueError(f"not moments of a rule: {sorted(given)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from policy.rule import RULES
 from policy.rules import (
+    certificates,
     incoming_mail,
     issuing,
     metadata,
@@ -18,6 +19,7 @@ from policy.rules import (
 
 __all__ = [
     "RULES",
+    "certificates",
     "incoming_mail",
     "issuing",
     "metadata",

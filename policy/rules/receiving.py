@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from policy.basis import D30, OWN, QD28, read
-from policy.facts import Attachment, DocumentFacts, Facts
+from policy.facts import Attachment, Content, DocumentFacts
 from policy.rule import Parameters, Said, common_rule, document_rule
 
 _PROGRAMS = frozenset(
@@ -144,7 +144,7 @@ def not_twice(facts: DocumentFacts, _: Parameters) -> Said | None:
     send="block",
     receive="block",
 )
-def safe_attachments(facts: Facts, _: Parameters) -> Said | None:
+def safe_attachments(facts: Content, _: Parameters) -> Said | None:
     """Malware and disguised programs block; another type than declared warns; not scanned is recorded."""
     found = [said for said in map(_attachment, facts.attachments) if said is not None]
     order = {None: 0, "warn": 1, "record": 2}

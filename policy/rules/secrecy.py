@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from policy.basis import L29, OWN, QD28, read
-from policy.facts import DocumentFacts, Facts, MailFacts
+from policy.facts import Content, DocumentFacts, MailFacts
 from policy.rule import Parameters, Said, common_rule, document_rule
 from policy.secrecy_marks import find_mark, mentions_secrecy
 
@@ -17,13 +17,13 @@ _REMEDY_VI = "Bỏ nội dung bí mật nhà nước, hoặc gửi theo đườn
 _REMEDY_EN = "Remove what is secret, or use the way for state secrets (not this network)."
 
 
-def _level(facts: Facts) -> str | None:
+def _level(facts: Content) -> str | None:
     value = facts.secrecy_header if isinstance(facts, MailFacts) else facts.secrecy
     plain = unicodedata.normalize("NFC", value or "").strip()
     return None if plain.casefold() in _NONE else plain
 
 
-def _texts(facts: Facts) -> Iterator[str]:
+def _texts(facts: Content) -> Iterator[str]:
     if isinstance(facts, MailFacts):
         yield facts.subject
     else:
@@ -38,7 +38,7 @@ def _texts(facts: Facts) -> Iterator[str]:
 
 
 @lru_cache(maxsize=2)
-def _mark(facts: Facts) -> str | None:
+def _mark(facts: Content) -> str | None:
     """The first mark; several rules ask for that of the same facts, one after the other."""
     return next((mark for mark in map(find_mark, _texts(facts)) if mark is not None), None)
 
@@ -70,7 +70,7 @@ def no_secret_drafts(facts: DocumentFacts, _: Parameters) -> Said | None:
     send="block",
     receive="block",
 )
-def no_secret_sent(facts: Facts, _: Parameters) -> Said | None:
+def no_secret_sent(facts: Content, _: Parameters) -> Said | None:
     """Judges the structured field; from outside it is held like a mark."""
     level = _level(facts)
     if level is None:
@@ -92,7 +92,7 @@ def no_secret_sent(facts: Facts, _: Parameters) -> Said | None:
     send="hold",
     receive="hold",
 )
-def no_marks(facts: Facts, _: Parameters) -> Said | None:
+def no_marks(facts: Content, _: Parameters) -> Said | None:
     """Reads subject, text, first pages and file names; a wrong stop costs an hour, a wrong pass stays."""
     mark = _mark(facts)
     if mark is None:
@@ -110,7 +110,7 @@ def no_marks(facts: Facts, _: Parameters) -> Said | None:
     bases=(read(L29, "Điều 5"), OWN),
     receive="hold",
 )
-def quarantine(facts: Facts, _: Parameters) -> Said | None:
+def quarantine(facts: Content, _: Parameters) -> Said | None:
     """Field or mark."""
     if _level(facts) is None and _mark(facts) is None:
         return None
@@ -129,7 +129,7 @@ def quarantine(facts: Facts, _: Parameters) -> Said | None:
     send="record",
     receive="record",
 )
-def prose_is_no_mark(facts: Facts, _: Parameters) -> Said | None:
+def prose_is_no_mark(facts: Content, _: Parameters) -> Said | None:
     """Recorded so that a later question “why did it pass” has an answer."""
     if _mark(facts) is not None or not any(map(mentions_secrecy, _texts(facts))):
         return None

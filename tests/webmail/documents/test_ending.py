@@ -40,3 +40,13 @@ def test_the_holder_and_the_operator_are_told(documents: DocumentSite) -> None:
         assert vi in leader.get("/signing").text
         good, said, english = certificates_check.look(settings)
         assert (good, f"{LEADER} ({days})" in said, "1 end soon" in english) == (False, True, True)
+        assert "R-SIG-21" in leader.get("/signing").text
+
+
+def test_a_revoked_certificate_is_said_too(documents: DocumentSite) -> None:
+    exchange = documents.office.exchange
+    mine = exchange.trust.certificate_of_person(LEADER)
+    assert mine is not None
+    exchange.signer.revoke(mine.serial_number, "superseded", "t")
+    assert "Chứng thư ký đã bị thu hồi" in documents.signed_in(LEADER).get("/signing").text
+    assert LEADER in certificates_check.look(exchange.settings)[1]

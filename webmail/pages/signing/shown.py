@@ -42,7 +42,7 @@ def queue(results: Mapping[str, str] | None = None, problem: str = "", status: i
         waiting=waiting,
         names=queries.drafters(doc for doc, _ in waiting),
         mode=mode,
-        days=frame.parts().exchange.days_of_person(who.address),
+        ending=frame.parts().exchange.ending_of_person(who.address),
         opened=opened,
         results=results or {},
         problem=problem,
