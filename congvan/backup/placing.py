@@ -21,15 +21,21 @@ from congvan.backup.envelope import damaged, exactly, opening
 from mailserver.store import schema
 from mailserver.store.moves import Moves
 from mailserver.store.objects import Objects
+from mailserver.store.segments import Segments
 
 _FETCHED = 2000
 
 
 def into_files(
-    folder: Path, until: list[dict[str, Any]], place: Path, chosen: dict[str, Any], identity: Any
+    folder: Path, found: list[dict[str, Any]], place: Path, chosen: dict[str, Any], identity: Any
 ) -> None:
-    """The bytes of every segment that the ``chosen`` generation names, from all generations up to it."""
+    """The bytes of every segment that the ``chosen`` generation names, from all generations up to it.
+
+    ``found`` are all generations, also later ones: no segment begun later has a number that one of them knows, or
+    the next generation in this folder would take it for one that is there already.
+    """
     place.mkdir(parents=True, exist_ok=True)
+    until = [one for one in found if one["name"] <= chosen["name"]]
     for one in until:
         path = folder / one["name"] / "segments.age"
         with opening(path, identity) as records:
@@ -43,6 +49,7 @@ def into_files(
         if not file.is_file() or file.stat().st_size < end:
             raise _not_whole(folder, chosen, number)
     sync_folder(place)
+    Segments(place).go_on_after(max((int(number) for one in found for number in one["segments"]), default=0))
 
 
 def _write_at(path: Path, file: Path, head: dict[str, Any], stream: BinaryIO) -> None:

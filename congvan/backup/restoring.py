@@ -105,7 +105,7 @@ def restore(
         if settings.store.s3_bucket:
             into_bucket(folder, until, database, open_objects(settings), chosen, identity)
         else:
-            into_files(folder, until, settings.data_dir / "segments", chosen, identity)
+            into_files(folder, found, settings.data_dir / "segments", chosen, identity)
     _files(folder, until, settings, chosen, identity)
     return Restored(
         chosen["name"], known.finish(), known.done("mailboxes"), known.done("rows"), known.done("erased")

@@ -70,7 +70,10 @@ class Relocating:
 
     def remove(self, segment: int) -> None:
         """Delete it."""
-        self._of(segment).remove(segment)
+        if segment in self._numbers:
+            self._files.delete(segment)
+        else:
+            self._objects.remove(segment)
 
     def sibling(self) -> BlobStorage:
         """An appender into the bucket."""

@@ -194,9 +194,25 @@ class Segments:
             os.truncate(self.path(segment), end)
 
     def remove(self, segment: int) -> None:
-        """Delete the file; whoever reads it at this moment goes on."""
+        """Delete the file; whoever reads it at this moment goes on.
+
+        The newest stays as an empty one, so that no number is given twice: backups and open files go by numbers.
+        """
+        if segment == max(self.numbers(), default=0):
+            self.trim(segment, 0)
+        else:
+            self.delete(segment)
+
+    def delete(self, segment: int) -> None:
+        """`remove` where no segment is ever begun again."""
         self.path(segment).unlink(missing_ok=True)
         sync_folder(self._folder)
+
+    def go_on_after(self, number: int) -> None:
+        """Segments begun from now on have higher numbers than this one. Nobody appends yet."""
+        if number > max(self.numbers(), default=0):
+            self.path(number).write_bytes(_MAGIC)
+            sync_folder(self._folder)
 
     def sibling(self) -> Segments:
         """Another appender into the same folder, to a segment of its own."""

@@ -240,6 +240,35 @@ def test_a_second_generation_copies_only_what_is_new(house: House, tmp_path: Pat
     parts.close()
 
 
+def test_a_segment_number_means_one_segment_for_good(tmp_path: Path) -> None:
+    """Also when the newest segment went, and when an older generation was restored and goes on in the same folder:
+    what a generation knows by its number is never taken for something else."""
+    dest = tmp_path / "dest"
+    house = House(tmp_path / "house", "")
+    house.letters(*(f"thư {n}" for n in range(30)))
+    first = take(house.parts, dest)
+    house.expunge(list(range(1, 31)))
+    house.parts.database.write(lambda conn: vault.purge(conn, vault.cutoff_us(0)))
+    house.parts.close()
+    house.parts = Installation(house.parts.settings)
+    work = Compaction(house.parts.database, house.parts.segments, 50)
+    work.round(lambda: True)
+    work.remove(grace_s=-1)
+    house.letters("sau")
+    take(house.parts, dest)
+    house.parts.close()
+    for number, generation in enumerate(("", first.name)):
+        done = restore(dest, tmp_path / f"again{number}", house.key, generation=generation)
+        house.parts = Installation(done.settings)
+        assert verify_data(house.parts.database, house.parts.segments, house.parts.seal).problems == []
+        house.letters("và sau nữa", "thêm")
+        take(house.parts, dest)
+        house.parts.close()
+        house.parts = Installation(restore(dest, tmp_path / f"last{number}", house.key).settings)
+        assert verify_data(house.parts.database, house.parts.segments, house.parts.seal).problems == []
+        house.parts.close()
+
+
 def test_what_was_erased_after_the_backup_is_erased_again(house: House, tmp_path: Path) -> None:
     dest = tmp_path / "dest"
     house.letters("giữ", "xóa")
