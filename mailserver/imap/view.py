@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from mailserver.imap.flags import FlagWords
 from mailserver.imap.grammar.sequences import SequenceSet
 from mailserver.store import SEEN, Change, Mailbox, Ref, Row, Store
+from mailserver.store.flag_ranges import change
 from mailserver.store.flagging import Flagged, Foreseen
 from mailserver.store.listing import Columns
 from mailserver.store.model import flagged
@@ -228,9 +229,7 @@ class View:
         flags, modseqs = self._flags, self._modseqs
         if isinstance(changed, range):
             here = slice(changed.start, changed.stop)
-            new = {one: flagged(one, how, mask) for one in set(flags[here])}
-            flags[here] = array("q", map(new.__getitem__, flags[here]))
-            modseqs[here] = array("q", [done.modseq]) * len(changed)
+            change(flags, modseqs, here, how, mask, done.modseq)
             self.modseq = done.modseq
             return True
         for at in changed:

@@ -10,13 +10,26 @@ from mailserver.store import schema
 from mailserver.store.mailboxes import NoSuchMailbox
 from mailserver.store.model import Change, Ref
 
-_KINDS = {"n": "new", "f": "flags", "x": "expunged"}
+KINDS = {
+    "n": ("new", ""),
+    "f": ("flags", ""),
+    "f+": ("flags", "add"),
+    "f-": ("flags", "remove"),
+    "f=": ("flags", "replace"),
+    "x": ("expunged", ""),
+}
+FLAGS = {how: letter for letter, (kind, how) in KINDS.items() if kind == "flags"}
+"""The letters of changes of flags."""
 
 ADD_CHANGE = insert(schema.change)
 
 _CHANGES = Statement(
     sa.select(
-        schema.change.c.modseq, schema.change.c.first_uid, schema.change.c.last_uid, schema.change.c.kind
+        schema.change.c.modseq,
+        schema.change.c.first_uid,
+        schema.change.c.last_uid,
+        schema.change.c.kind,
+        schema.change.c.mask,
     )
     .where(
         schema.change.c.agency == sa.bindparam("in_agency"),
@@ -30,7 +43,7 @@ _CHANGES = Statement(
 def changes(conn: sa.Connection, ref: Ref, since: int) -> list[Change]:
     """What happened after modseq ``since``, in order."""
     found = _CHANGES.rows(conn, in_agency=ref.agency, in_mailbox=ref.mailbox, since=since)
-    return [Change(modseq, first, last, _KINDS[kind]) for modseq, first, last, kind in found]
+    return [Change(modseq, first, last, *KINDS[kind], mask) for modseq, first, last, kind, mask in found]
 
 
 _ADVANCE = Statement(
@@ -67,7 +80,7 @@ def advance(conn: sa.Connection, ref: Ref, *, exists: int = 0, unseen: int = 0, 
 def log_change(
     conn: sa.Connection, ref: Ref, modseq: int, spans: list[tuple[int, int]], kind: str, mask: int = 0
 ) -> None:
-    """Write ranges of UIDs into the change log: ``kind`` n, f or x."""
+    """Write ranges of UIDs into the change log: ``kind`` is one of `KINDS`."""
     ADD_CHANGE.many(
         conn,
         [

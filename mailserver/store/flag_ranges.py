@@ -97,15 +97,23 @@ def over_columns(
     """`over` for arrays, in place: a range that is newer than all it covers is laid over them at once."""
     for modseq, first, last, how, mask in ranges:
         here = slice(bisect_left(uids, first), bisect_right(uids, last))
-        count = here.stop - here.start
-        if count and max(modseqs[here]) < modseq:
-            new = {one: flagged(one, how, mask) for one in set(flags[here])}
-            flags[here] = array("q", map(new.__getitem__, flags[here]))
-            modseqs[here] = array("q", [modseq]) * count
+        if here.start < here.stop and max(modseqs[here]) < modseq:
+            change(flags, modseqs, here, how, mask, modseq)
             continue
         for at in range(here.start, here.stop):
             if modseqs[at] < modseq:
                 flags[at], modseqs[at] = flagged(flags[at], how, mask), modseq
+
+
+def change(flags: array[int], modseqs: array[int], here: slice, how: str, mask: int, modseq: int) -> None:
+    """Change the flags of neighbours, in place."""
+    some, count = flags[here], here.stop - here.start
+    new = {one: flagged(one, how, mask) for one in set(some)}
+    if len(new) == 1:
+        flags[here] = array("q", new.values()) * count
+    else:
+        flags[here] = array("q", map(new.__getitem__, some))
+    modseqs[here] = array("q", [modseq]) * count
 
 
 def suit(conn: sa.Connection, ref: Ref, count: int, spans: Sequence[tuple[int, int]]) -> bool:

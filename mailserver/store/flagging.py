@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from config.statement import Statement
 from mailserver.store import flag_ranges, schema
-from mailserver.store.changelog import advance, log_change
+from mailserver.store.changelog import FLAGS, advance, log_change
 from mailserver.store.listing import marks
 from mailserver.store.mailboxes import lock
 from mailserver.store.model import SEEN, Ref, flagged, ranges, spans_of
@@ -77,7 +77,7 @@ def set_flags(
         here = {"in_agency": ref.agency, "in_mailbox": ref.mailbox, "new_modseq": modseq}
         here["bits"] = ~mask if how == "remove" else mask
         _SET[how].many(conn, [{**here, "first": first, "last": last} for first, last in spans])
-    log_change(conn, ref, modseq, spans, "f", mask)
+    log_change(conn, ref, modseq, spans, FLAGS[how], mask)
     return Flagged(changed, refused, modseq, known, len(uids))
 
 

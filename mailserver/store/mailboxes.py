@@ -149,7 +149,7 @@ def buried(conn: sa.Connection, limit: int) -> list[Ref]:
 
 def forget(conn: sa.Connection, ref: Ref) -> None:
     """Remove the rows of a buried mailbox that holds no message and of which the vault holds none."""
-    for other in (schema.change, schema.flag_range, schema.keyword, schema.mailbox):
+    for other in (schema.change, schema.flag_range, schema.snapshot, schema.keyword, schema.mailbox):
         conn.execute(sa.delete(other).where(other.c.agency == ref.agency, other.c.mailbox == ref.mailbox))
 
 

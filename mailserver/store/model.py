@@ -51,12 +51,17 @@ def flagged(flags: int, how: str, mask: int) -> int:
 
 
 class Change(NamedTuple):
-    """An entry of a mailbox's change log: ``kind`` is ``new``, ``flags`` or ``expunged``."""
+    """An entry of a mailbox's change log: ``kind`` is ``new``, ``flags`` or ``expunged``.
+
+    ``how`` and ``mask`` say what was done to the flags of every message there (`flagged`); "" when that is not known.
+    """
 
     modseq: int
     first_uid: int
     last_uid: int
     kind: str
+    how: str = ""
+    mask: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,15 @@ change = sa.Table(
     sqlite_with_rowid=False,
 )
 
+snapshot = sa.Table(
+    "snapshot",
+    metadata,
+    _key("agency"),
+    _key("mailbox"),
+    sa.Column("modseq", sa.BigInteger, nullable=False),
+    sa.Column("packed", sa.LargeBinary, nullable=False),
+)
+
 flag_range = sa.Table(
     "flag_range",
     metadata,

@@ -8,7 +8,7 @@ import logging
 import time
 
 from config.leases import hold, release
-from mailserver.store import flag_ranges, vault
+from mailserver.store import flag_ranges, snapshots, vault
 from mailserver.store.compaction import REMOVAL, Compaction
 from mailserver.store.store import Store
 
@@ -38,6 +38,7 @@ class Upkeep:
         if not self._keep():
             return
         database = self._store.database
+        self.keep_columns()
         self._settle_flags()
         cutoff = vault.cutoff_us(self._vault_days)
         while database.write(lambda conn: vault.purge(conn, cutoff)) and self._keep():
@@ -54,6 +55,21 @@ class Upkeep:
                     self._compaction.remove()
                 finally:
                     release(database, REMOVAL)
+
+    def keep_columns(self) -> None:
+        """Write the snapshots of large mailboxes that want one. Blocking."""
+        database = self._store.database
+        with database.reading() as conn:
+            waiting = snapshots.wanting(conn)
+        for ref in waiting:
+            opened = self._store.opened(ref)
+            if opened is not None and self._keep():
+                mailbox, columns = opened
+                database.write(
+                    lambda conn, mailbox=mailbox, columns=columns: snapshots.write(  # type: ignore[misc]
+                        conn, mailbox.ref, mailbox.highestmodseq, columns
+                    )
+                )
 
     def _settle_flags(self) -> None:
         database = self._store.database

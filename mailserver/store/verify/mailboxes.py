@@ -15,7 +15,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from mailserver.store import flag_ranges, schema
+from mailserver.store import flag_ranges, kept_columns, listing, schema, snapshots
+from mailserver.store.changelog import KINDS
 from mailserver.store.mailboxes import lock
 from mailserver.store.model import SEEN, Ref
 from mailserver.store.verify.findings import Findings, Fix
@@ -32,6 +33,7 @@ def check_mailboxes(conn: sa.Connection, found: Findings) -> None:
         place = f"mailbox {box.agency}.{box.mailbox}"
         uids, modseqs = _messages(conn, box, place, found)
         _check_log(conn, box, uids, modseqs, place, found)
+        _check_snapshot(conn, box, place, found)
     message, box_ = schema.message, schema.mailbox
     lost = (
         sa.select(message.c.agency, message.c.mailbox)
@@ -87,6 +89,22 @@ def _messages(conn: sa.Connection, box: Any, place: str, found: Findings) -> tup
     return uids, modseqs
 
 
+def _check_snapshot(conn: sa.Connection, box: Any, place: str, found: Findings) -> None:
+    """What is kept of a large mailbox leads, with the log, to what its rows say."""
+    ref = Ref(box.agency, box.mailbox)
+    try:
+        kept = snapshots.read(conn, ref)
+        if kept is None:
+            return
+        led = kept_columns.followed(conn, ref, box._mapping["exists"], box.highestmodseq, *kept)
+        whole = led is None or led == listing.columns(conn, ref)
+    except ValueError:
+        whole = False
+    if not whole:
+        detail = "what is kept of its UIDs and flags does not lead to what its messages say"
+        found.add("snapshot", place, detail, lambda conn: snapshots.forget(conn, ref))
+
+
 def _check_log(
     conn: sa.Connection, box: Any, uids: array[int], modseqs: array[int], place: str, found: Findings
 ) -> None:
@@ -102,7 +120,7 @@ def _check_log(
     )
     for modseq, low, high, kind in rows:
         top = modseq
-        if low > high or low < 1 or kind not in ("n", "f", "x"):
+        if low > high or low < 1 or kind not in KINDS:
             found.add("change-log", place, f"the log has {kind} {low}:{high} at {modseq}")
         elif kind == "x":
             gone.append((low, high))

@@ -9,8 +9,20 @@ import random
 import pytest
 import sqlalchemy as sa
 
-from mailserver.store import DELETED, FLAGGED, SEEN, Ref, Store, flag_ranges, flagging, kept_columns, schema
+from mailserver.store import (
+    DELETED,
+    FLAGGED,
+    SEEN,
+    Ref,
+    Store,
+    flag_ranges,
+    flagging,
+    kept_columns,
+    schema,
+    snapshots,
+)
 from mailserver.store.flagging import Foreseen
+from mailserver.store.kept_columns import KeptColumns
 from mailserver.store.model import flagged
 from mailserver.store.upkeep import Upkeep
 from mailserver.store.verify import verify_data
@@ -23,8 +35,9 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A dozen letters stand for thousands."""
     monkeypatch.setattr(flag_ranges, "FEWEST", 8)
     monkeypatch.setattr(flag_ranges, "SLICE", 7)
-    monkeypatch.setattr(kept_columns, "_SMALL", 1)
-    monkeypatch.setattr(kept_columns, "_PART", 2)
+    monkeypatch.setattr(kept_columns, "SMALL", 1)
+    monkeypatch.setattr(snapshots, "SMALL", 1)
+    monkeypatch.setattr(snapshots, "_LONG", 3)
 
 
 def ranges(province: Province, ref: Ref) -> int:
@@ -40,6 +53,8 @@ def seen(store: Store, ref: Ref) -> dict[int, int]:
     opened = store.opened(ref)
     assert opened is not None
     assert list(zip(*opened[1], strict=True)) == store.marks(ref)
+    with store.database.reading() as conn:  # as a process that sees it for the first time
+        assert KeptColumns().of(conn, opened[0]) == opened[1]
     box = store.mailbox(ref)
     assert box is not None
     assert box.unseen == sum(1 for row in rows if not row.flags & SEEN)
@@ -54,13 +69,14 @@ def test_any_history_reads_like_one_that_changed_rows(province: Province, seed: 
     store, chance = province.store, random.Random(seed)
     believed = dict.fromkeys(range(1, 31), 0)
     used = 0
+    upkeep = Upkeep(store, 30, 0)
 
     async def act() -> None:
         nonlocal used
         uids = sorted(believed)
         low = chance.randrange(len(uids))
         some = uids[low : low + chance.choice([1, 3, 12, 30])]
-        kind = chance.choice(["flag"] * 8 + ["copy", "move", "expunge", "settle", "append"])
+        kind = chance.choice(["flag"] * 8 + ["copy", "move", "expunge", "settle", "append", "keep"])
         before = store.mailbox(ref)
         assert before is not None
         if kind == "flag":
@@ -94,6 +110,8 @@ def test_any_history_reads_like_one_that_changed_rows(province: Province, seed: 
             province.database.write(lambda conn: flag_ranges.settle_next(conn, ref))
         elif kind == "append":
             believed[await store.append(ref, b"Subject: %d\r\n\r\n" % chance.getrandbits(60), SEEN, 1)] = SEEN
+        elif kind == "keep":
+            upkeep.keep_columns()
         used = max(used, ranges(province, ref))
 
     async def walk() -> None:
@@ -160,3 +178,55 @@ def test_a_mailbox_has_few_ranges(province: Province, monkeypatch: pytest.Monkey
             assert ranges(province, ref) <= 3
 
     asyncio.run(walk())
+
+
+def _modseq(province: Province, ref: Ref) -> int | None:
+    with province.database.reading() as conn:
+        kept = snapshots.read(conn, ref)
+        return kept and kept[0]
+
+
+def test_large_mailboxes_are_kept_in_one_row(province: Province, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Written by the worker, followed by the log without a look at rows, written anew when the log has grown long."""
+    ref, store = inbox(province), province.store
+    fill(province, ref, 20)
+    Upkeep(store, 30, 0).work_once()
+    first = _modseq(province, ref)
+    assert first is not None
+
+    async def walk(*hows: str) -> None:
+        for how in hows:
+            await store.set_flags(ref, range(1, 18), how, FLAGGED)
+
+    asyncio.run(walk("add", "remove", "replace"))
+    opened = store.opened(ref)
+    assert opened is not None
+    with monkeypatch.context() as blind, province.database.reading() as conn:
+        blind.setattr(kept_columns, "listing", None)
+        assert KeptColumns().of(conn, opened[0]) == opened[1]
+    Upkeep(store, 30, 0).work_once()
+    assert _modseq(province, ref) == first
+    asyncio.run(walk("remove", "add"))
+    Upkeep(store, 30, 0).work_once()
+    assert _modseq(province, ref) == opened[0].highestmodseq + 2
+    assert verify_data(province.database, province.segments, province.seal).problems == []
+
+
+@pytest.mark.parametrize("how", ["wrong", "damaged"])
+def test_a_wrong_snapshot_is_found_and_thrown_away(province: Province, how: str) -> None:
+    ref, store = inbox(province), province.store
+    fill(province, ref, 20)
+    before = seen(store, ref)
+    opened = store.opened(ref)
+    assert opened is not None
+    box, columns = opened
+    columns.flags[3] |= SEEN
+    province.database.write(lambda conn: snapshots.write(conn, ref, box.highestmodseq, columns))
+    if how == "damaged":
+        province.database.write(lambda conn: conn.execute(sa.update(schema.snapshot).values(packed=b"x")))
+        with province.database.reading() as conn:
+            assert list(KeptColumns().of(conn, box).flags) == list(before.values())
+    check = verify_data(province.database, province.segments, province.seal, repair=True)
+    assert [one.kind for one in check.repaired] == ["snapshot"]
+    assert _modseq(province, ref) is None
+    assert seen(store, ref) == before
