@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""``congvan check``: certificates of people, seals, encryption, time-stamps and ledger that end soon (R-SIG-21)."""
+"""``congvan check``: certificates of people, seals and encryption that end soon (R-SIG-21), and of the installation itself."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from exchange.trust.holding import facts_of
 from policy.judge import judge
 
 _NAMED = 5
+_AHEAD = {"intermediate": ("issuing", 760), "tsa": ("timestamps", 30), "ledger": ("ledger", 30)}
+"""Days: an issuing authority must outlive what it issues, two years and a month."""
 
 
 def look(settings: Settings) -> tuple[bool, str, str]:
@@ -33,11 +35,29 @@ def look(settings: Settings) -> tuple[bool, str, str]:
     )
 
 
+def authorities(settings: Settings) -> tuple[bool, str, str]:
+    """The same of issuing authority, time-stamps and ledger."""
+    found = []
+    for name, (which, ahead) in _AHEAD.items():
+        file = settings.trust_dir / f"{name}.pem"
+        if not file.is_file():
+            continue
+        try:
+            days = days_left(read_certificates(file.read_bytes(), file.name)[0])
+        except (Refused, IndexError):
+            days = -1
+        if days <= ahead:
+            found.append(f"{which} ({days}): `congvan authority renew {which}`")
+    if not found:
+        return True, "còn hạn", "none ends soon"
+    named = "; ".join(found)
+    return False, f"sắp hết hạn (số ngày còn lại): {named}", f"end soon (days left): {named}"
+
+
 def _ending(settings: Settings) -> Iterator[tuple[int, str]]:
     retired, trust = ".retired", TrustDirectory(settings.trust_dir)
     rulebook, anchors = open_rulebook(settings), trust.anchors()
-    files = [trust.path / "tsa.pem", trust.path / "ledger.pem", trust.path / "intermediate.pem"]
-    files += sorted((trust.path / "people").glob("*.pem")) + sorted((trust.path / "agencies").glob("*.pem"))
+    files = sorted((trust.path / "people").glob("*.pem")) + sorted((trust.path / "agencies").glob("*.pem"))
     for file in files:
         if file.stem.endswith(retired) or not file.is_file():
             continue

@@ -25,7 +25,6 @@ from mailserver.store import Store
 from mailserver.store.quota import Limits
 from mailserver.store.segments import Segments
 from mailserver.store.storage import BlobStorage
-from policy.ledger.checkpoint import Key
 from policy.ledger.store import Sequencer
 from policy.rulebook import Rulebook, load
 
@@ -219,14 +218,12 @@ class Installation:
     @cached_property
     def sequencer(self) -> Sequencer:
         """The ledger's sequencer. Raises `Refused` when the ledger has no key."""
-        vkey = self.trust.ledger_key()
-        if vkey is None:
-            raise Refused(
-                "no-ledger-key",
-                f"Thiếu khóa công khai của sổ ledger trong {self.trust.path}.",
-                f"The ledger's public key is missing in {self.trust.path}.",
-            )
-        return Sequencer(self.database, self.settings.ledger_dir, Key.parse(vkey), self.signer.checkpoint)
+        return Sequencer(
+            self.database,
+            self.settings.ledger_dir,
+            lambda: self.exchange.ledger_keys,
+            lambda key, body: self.signer.checkpoint(body, key.hash.hex()),
+        )
 
     def account(self, address: str) -> Account:
         """The account with an address. Raises `Refused` (``no-such-account``)."""

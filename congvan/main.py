@@ -26,6 +26,7 @@ COMMANDS = (
     "status",
     "check",
     "agency",
+    "authority",
     "account",
     "device",
     "document",

@@ -26,7 +26,7 @@ from exchange.trust.subject import subject_of
 from mailserver.accounts import Account, Accounts, Agency
 from mailserver.store import Store
 from policy.judge import Finding, judge
-from policy.ledger.checkpoint import Key
+from policy.ledger.succession import LogKeys
 from policy.rulebook import Rulebook
 
 
@@ -81,17 +81,17 @@ class Exchange:
             Files(settings.data_dir / "documents"),
         )
 
-    @cached_property
-    def ledger_key(self) -> Key:
-        """The public key of our own ledger. Raises `Refused` when it is not published."""
-        text = self.trust.ledger_key()
-        if text is None:
+    @property
+    def ledger_keys(self) -> LogKeys:
+        """The public keys of our own ledger, as of now. Raises `Refused` when they are not published."""
+        found = self.trust.ledger_keys()
+        if found is None:
             raise Refused(
                 "no-ledger-key",
                 "Chưa có khóa công khai của sổ nhật ký (trust/ledger.vkey).",
                 "The ledger's public key (trust/ledger.vkey) is missing.",
             )
-        return Key.parse(text)
+        return found
 
     def stamp(self, digest: bytes) -> bytes:
         """A time-stamp token over a SHA-256 digest, of the first authority in order that answers soundly.

@@ -16,7 +16,7 @@ from typing import Any
 from config.clock import now_us
 from config.leases import hold
 from config.refusal import Refused, Unavailable
-from exchange import key_acts, openpgp_acts, pin_acts
+from exchange import authority_acts, key_acts, openpgp_acts, pin_acts
 from exchange.documents import archive, finding, late_stamps, listing, turns_of_before, walk
 from exchange.documents.model import Document
 from exchange.documents.opening import open_packet_file
@@ -172,6 +172,7 @@ def acts(exchange: Exchange) -> dict[str, Callable[..., Any]]:
 
     return {
         **key_acts.acts(exchange),
+        **authority_acts.acts(exchange),
         **openpgp_acts.acts(exchange),
         **pin_acts.acts(exchange),
         "document.archive": archived,

@@ -195,6 +195,7 @@ def _signer(settings: Settings) -> Iterator[Line]:
 
 def _certificates(settings: Settings) -> Iterator[Line]:
     yield Line("certificates", *certificates_check.look(settings))
+    yield Line("authorities", *certificates_check.authorities(settings))
 
 
 def _status(settings: Settings) -> Iterator[Line]:

@@ -34,11 +34,10 @@ def seal(args: argparse.Namespace) -> int:
     """The seal is the signer's; the file's bytes stay in this process."""
     parts = Installation(find_settings(args))
     own = parts.trust.signing_certificate_of_agency(args.agency)
-    issuer = parts.trust.issuing_certificate()
     if own is None:
         raise _nothing_for(args.agency)
     codes = [code.strip() for part in args.to for code in part.split(",") if code.strip()]
-    chain = (own, issuer) if issuer is not None else (own,)
+    chain = (own, *parts.trust.issuers_of(own))
     try:
         seal_file(
             args.file,

@@ -57,10 +57,10 @@ def renewed(exchange: Exchange, ref: DocumentRef) -> tuple[Renewed, Verdict]:
         trust.certificate_of_person(document.fields.signer) if document.fields.signer else None,
         trust.signing_certificate_of_agency(document.fields.organ_code),
         trust.timestamp_certificate(),
-        trust.issuing_certificate(),
-        *trust.anchors().roots,
     ]
-    copy = renew(data, sent.size, [one for one in known if one is not None], trust.crls(), exchange.stamp)
+    found = [one for one in known if one is not None]
+    found += [*trust.issuers_of(*found), *trust.anchors().roots]
+    copy = renew(data, sent.size, found, trust.crls(), exchange.stamp)
     verdict = judge_copy(copy, trust.anchors())
     if not verdict.passed:
         raise Unavailable(

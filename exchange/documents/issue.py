@@ -104,9 +104,9 @@ def _filled(exchange: Exchange, document: Document, signed: bytes) -> bytes:
         *(trust.certificate_of_person(one) for one in people),
         *(trust.signing_certificate_of_agency(one) for one in (fields.organ_code, *fields.joint_codes)),
         trust.timestamp_certificate(),
-        trust.issuing_certificate(),
     )
-    return add_validation_data(filled, [one for one in known if one is not None], trust.crls())
+    found = [one for one in known if one is not None]
+    return add_validation_data(filled, [*found, *trust.issuers_of(*found)], trust.crls())
 
 
 def _judge(exchange: Exchange, document: Document, clerk: Account, sealed: bytes) -> None:

@@ -105,7 +105,7 @@ def open_packet_file(
 ) -> tuple[OpenedPacket, Verdict]:
     """Open a packet mail (a file) with the agency's key, for ``who``. Raises `Refused`, `Unavailable`."""
     opened, used = open_any(exchange, agency, mail, "open", who)
-    verdict = judge_opened(opened, judging(exchange), [exchange.ledger_key])
+    verdict = judge_opened(opened, judging(exchange), exchange.ledger_keys.all)
     detail: dict[str, JSON] = {
         "by": who,
         "agency": agency.code,

@@ -182,7 +182,6 @@ def _must_not_be_larger(exchange: Exchange, size: int) -> None:
 def signing_chain(exchange: Exchange, code: str) -> tuple[x509.Certificate, ...]:
     """The certificate of an agency's seal with its issuer. Raises `Refused`."""
     own = exchange.trust.signing_certificate_of_agency(code)
-    issuer = exchange.trust.issuing_certificate()
     if own is None:
         raise Refused(
             "no-certificate",
@@ -190,7 +189,7 @@ def signing_chain(exchange: Exchange, code: str) -> tuple[x509.Certificate, ...]
             f"There is no signing certificate for {code}.",
             rule="R-SIG-22",
         )
-    return (own,) if issuer is None else (own, issuer)
+    return (own, *exchange.trust.issuers_of(own))
 
 
 def _encryption(exchange: Exchange, agency: Agency) -> x509.Certificate:

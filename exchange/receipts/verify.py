@@ -116,8 +116,15 @@ def _judge_act(receipt: Receipt, judging: Judging) -> _Line:
 def _chain(
     certificates: Sequence[x509.Certificate], judging: Judging, receipt: Receipt, usage: Usage
 ) -> ChainResult:
-    """The chain; every certificate carried must stand in it, or a byte of the receipt would be uncovered."""
-    chain = judging.chain(certificates[0], certificates[1:], to_utc(receipt.leaf.at_us), usage)
+    """The chain; every certificate carried must stand in it, or a byte of the receipt would be uncovered.
+
+    Judged as of the entry, or of the beginning of the certificates when they are younger: a key that came later
+    signed later, over entries of before it.
+    """
+    moments = [to_utc(receipt.leaf.at_us)]
+    if usage == "any":
+        moments += [one.not_valid_before_utc for one in certificates]
+    chain = judging.chain(certificates[0], certificates[1:], max(moments), usage)
     if chain.status == PASSED and any(one not in chain.path for one in certificates):
         return ChainResult(FAILED, "FORMAT_FAILURE", chain.revocation, chain.path)
     return chain

@@ -82,6 +82,5 @@ def _with_certificates(exchange: Exchange, proof: str) -> bytes:
     found = Approval.read(proof)
     enrolled = Keys(exchange.signer).passkeys_ever(found.statement.signer)
     own = [one.certificate for one in enrolled if one.credential == found.assertion.credential]
-    issuer = exchange.trust.issuing_certificate()
-    chain = [x509.load_der_x509_certificate(one) for one in own] + ([issuer] if issuer is not None else [])
-    return write_approval(found, chain)
+    held = [x509.load_der_x509_certificate(one) for one in own]
+    return write_approval(found, [*held, *exchange.trust.issuers_of(*held)])

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import sqlalchemy as sa
 from cryptography import x509
 
@@ -10,14 +12,14 @@ from config.refusal import Unavailable
 from exchange.documents.model import Happened
 from exchange.documents.packing import signing_chain
 from exchange.exchange import Exchange
+from exchange.receipts.log_key import log_key_of
 from exchange.receipts.receipt import Act, Event, Receipt, file_name, write_receipt
-from exchange.trust.anchors import read_certificates
+from policy.ledger.checkpoint import Key
 from policy.ledger.entries import PendingId, disclose, index_of
 from policy.ledger.integrate import prove
+from policy.ledger.succession import only_by
 
 _NAMES = ("event", "status", "packet", "from", "to", "issuer")
-LOG_CERTIFICATE = "ledger.pem"
-"""In the trust folder: the certificate of the ledger's key with its issuer (`exchange.receipts.log_key`)."""
 
 
 def receipt_of(exchange: Exchange, conn: sa.Connection, happened: Happened) -> tuple[str, bytes]:
@@ -33,6 +35,7 @@ def receipt_of(exchange: Exchange, conn: sa.Connection, happened: Happened) -> t
             "The ledger has not sealed this entry yet; try again in a few seconds.",
         )
     proof = prove(conn, index)
+    key = exchange.ledger_keys.signer_of(proof.checkpoint)
     opened = disclose(conn, exchange.seal, index)
     detail = opened.detail
     more = tuple(sorted((name, str(text)) for name, text in detail.items() if name not in _NAMES))
@@ -47,15 +50,14 @@ def receipt_of(exchange: Exchange, conn: sa.Connection, happened: Happened) -> t
         opened.subject,
         event,
         opened.nonce,
-        proof,
-        exchange.ledger_key.vkey,
-        log_certificates(exchange),
+        replace(proof, checkpoint=only_by(proof.checkpoint, key)),
+        key.vkey,
+        _certificates(exchange, key),
         act,
     )
     return file_name(event, index), write_receipt(receipt)
 
 
-def log_certificates(exchange: Exchange) -> tuple[x509.Certificate, ...]:
-    """The certificate of our ledger's key and its issuer; none when it was not issued."""
-    path = exchange.trust.path / LOG_CERTIFICATE
-    return tuple(read_certificates(path.read_bytes(), path.name)) if path.exists() else ()
+def _certificates(exchange: Exchange, key: Key) -> tuple[x509.Certificate, ...]:
+    """The certificate of one of our ledger's keys and its issuer; none when it was not issued."""
+    return next((one for one in exchange.trust.ledger_chains() if log_key_of(one[0]) == key), ())

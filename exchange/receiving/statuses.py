@@ -138,7 +138,7 @@ def _proof(exchange: Exchange, document: Document, found: ArrivedStatus) -> _Pro
         event = receipt.event
         if receipt.document != answered or event.status != found.packet.status_code:
             continue
-        verdict = verify_receipt(data, judging(exchange), [exchange.ledger_key])
+        verdict = verify_receipt(data, judging(exchange), exchange.ledger_keys.all)
         same = to_new_code(event.issuer) == to_new_code(found.sender.code) == to_new_code(event.recipient)
         mine = to_new_code(event.sender) == to_new_code(document.fields.organ_code)
         why = verdict.reason if not verdict.passed else "" if same and mine else "it names other agencies"

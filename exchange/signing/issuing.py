@@ -18,14 +18,22 @@ from cryptography import x509
 from config.durable import write_durably
 from config.refusal import Refused
 from exchange.signing.keys import Approval, KeyMissing, KeyStore
-from exchange.signing.provision import AgencyKeys, PersonKey, add_agency, add_person, issuing_authority
+from exchange.signing.provision import (
+    AgencyKeys,
+    PersonKey,
+    add_agency,
+    add_person,
+    issuing_authority,
+    mark_of,
+    succeed_issuing,
+)
 from exchange.signing.token import OwnToken
 from exchange.trust.authority import Authority, Revoked, make_crl
 from exchange.trust.directory import TrustDirectory
-from exchange.trust.responder import answer
+from exchange.trust.responder import answer, is_unauthorized
 
 _RENEW_AFTER = timedelta(days=1)
-_LISTS = {"root": "ca-root", "issuing": "ca-issuing"}
+_PRESENT = ("root", "issuing")
 
 
 @dataclass
@@ -45,10 +53,7 @@ class Issuing:
         moment = now or datetime.now(UTC)
         renewed = []
         with self._guard:
-            for name, key in _LISTS.items():
-                authority = self._authority(key)
-                if authority is None:
-                    continue
+            for name, authority in self._authorities():
                 made = [
                     one.last_update_utc
                     for one in self.directory.crls()
@@ -74,8 +79,8 @@ class Issuing:
             ) from None
         moment = (now or datetime.now(UTC)).replace(microsecond=0)
         with self._guard:
-            authority = self._authority("ca-issuing")
-            if authority is None:
+            issuing = [(name, one) for name, one in self._authorities() if name != "root"]
+            if not issuing:
                 raise KeyMissing("ca-issuing")
             state = self._state()
             entry = {"serial": f"{serial:x}", "at": moment.isoformat(), "reason": flag.value}
@@ -83,7 +88,29 @@ class Issuing:
             if all(one["serial"] != entry["serial"] for one in known):
                 known.append(entry)
             self._keep(state)
-            self._publish("issuing", authority, moment)
+            for name, authority in issuing:
+                self._publish(name, authority, moment)
+
+    def succeed(self, now: datetime | None = None) -> Authority:
+        """Another issuing authority from now on; the earlier one goes on to list what it issued. Raises `KeyMissing`.
+
+        Both lists name what either revoked (serial numbers are random, so a stranger's harms nothing): no
+        interruption leaves a revoked certificate unlisted.
+        """
+        moment = now or datetime.now(UTC)
+        with self._guard:
+            earlier = self.directory.issuing_certificate()
+            if earlier is None:
+                raise KeyMissing("ca-issuing")
+            state = self._state()
+            number = state.get("issuing", {}).get("number", 1)
+            state.setdefault(f"issuing-{mark_of(earlier)}", {"number": number})
+            self._keep(state)
+            succeed_issuing(self.store, self.directory, self.status_url)
+            for name, authority in self._authorities():
+                if name != "root":
+                    self._publish(name, authority, moment)
+            return self.authority()
 
     def agency(self, agency: AgencyKeys, approval: Approval = "file", renew: str = "") -> list[int]:
         """Keys and certificates for an agency; gives the serial numbers that went out of use.
@@ -112,11 +139,18 @@ class Issuing:
 
     def word_on(self, request: bytes) -> bytes:
         """The answer (DER) to an OCSP request about a certificate of the issuing authority. Raises `Refused`."""
-        authority = self.authority()
-        own = [one for one in self.directory.crls() if one.issuer == authority.certificate.subject]
-        if not own:
+        found = b""
+        for name, authority in self._authorities():
+            own = [one for one in self.directory.crls() if one.issuer == authority.certificate.subject]
+            if name == "root" or not own:
+                continue
+            told = answer(request, authority, max(own, key=lambda one: one.last_update_utc))
+            if not is_unauthorized(told):
+                return told
+            found = found or told
+        if not found:
             raise KeyMissing("ca-issuing")
-        return answer(request, authority, max(own, key=lambda one: one.last_update_utc))
+        return found
 
     def authority(self) -> Authority:
         """The issuing authority. Raises `KeyMissing` when its key is not here."""
@@ -124,6 +158,19 @@ class Issuing:
         if authority is None:
             raise KeyMissing("ca-issuing")
         return authority
+
+    def _authorities(self) -> list[tuple[str, Authority]]:
+        """Those whose keys are here, by the names of their lists: root, issuing, and earlier ones until they end."""
+        names = {"root": "ca-root", "issuing": "ca-issuing"}
+        earlier = (one.partition("~")[2] for one in self.store.names() if one.startswith("ca-issuing~"))
+        names |= {f"issuing-{mark}": f"ca-issuing~{mark}" for mark in earlier}
+        found = [(name, self._authority(key)) for name, key in names.items()]
+        now = datetime.now(UTC)
+        return [
+            (name, one)
+            for name, one in found
+            if one is not None and (name in _PRESENT or one.certificate.not_valid_after_utc > now)
+        ]
 
     def _authority(self, key: str) -> Authority | None:
         try:
@@ -139,7 +186,7 @@ class Issuing:
             Revoked(
                 int(one["serial"], 16), datetime.fromisoformat(one["at"]), x509.ReasonFlags(one["reason"])
             )
-            for one in mine.get("revoked", [])
+            for one in state.get("root" if name == "root" else "issuing", {}).get("revoked", [])
         ]
         self._keep(state)
         self.directory.put_crl(name, make_crl(authority, mine["number"], revoked, moment))

@@ -78,6 +78,20 @@ class Keys:
         answer = self._client.ask("add_person", person=person, who=who, approval=approval, renew=renew, **own)
         return Use(**answer["use"]), [int(one, 16) for one in answer["replaced"]]
 
+    def succeed_issuing(self, who: str) -> tuple[Use, str]:
+        """Another issuing authority from now on; (use, its name)."""
+        answer = self._client.ask("renew_issuing", who=who)
+        return Use(**answer["use"]), str(answer["name"])
+
+    def renew_ledger(self, who: str) -> tuple[Use, str]:
+        """A new key of the ledger from now on; (use, its vkey)."""
+        answer = self._client.ask("renew_ledger", who=who)
+        return Use(**answer["use"]), str(answer["vkey"])
+
+    def renew_timestamps(self, who: str) -> Use:
+        """A new key of the time-stamp authority from now on."""
+        return Use(**self._client.ask("renew_timestamps", who=who)["use"])
+
     def put_by(
         self, code: str, officers: Sequence[tuple[str, bytes]], threshold: int, who: str
     ) -> tuple[bytes, Use]:

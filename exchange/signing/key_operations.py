@@ -14,13 +14,15 @@ from datetime import UTC, datetime
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from config.refusal import Refused
 from exchange.signing import recovery
 from exchange.signing.issuing import Issuing
 from exchange.signing.keys import Approval, KeyMissing, KeyStore, KeyUnreadable
 from exchange.signing.phone.passkeys import Holder, Passkeys, certificate_of
-from exchange.signing.provision import AgencyKeys, PersonKey
+from exchange.signing.protocol import Use
+from exchange.signing.provision import AgencyKeys, PersonKey, make_timestamps, renew_ledger
 from exchange.signing.requests import Values, bad, octets, plain, text
 from exchange.signing.token import OwnToken
 from exchange.signing.uses import Uses
@@ -59,6 +61,26 @@ class KeyOperations:
         self._issuing.revoke(int(serial, 16), reason)
         use = self._uses.record("revoke", "ca-issuing", who=who, purpose=f"{serial} {reason}")
         return {"use": asdict(use)}
+
+    def renew_timestamps(self, who: str) -> Use:
+        """A new key and certificate of the time-stamp authority."""
+        issuing = self._issuing.authority()
+        subject = issuing.certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+        make_timestamps(self._store, self._directory, issuing, str(subject[0].value), renew=True)
+        return self._uses.record("renew", "ca-issuing", who=who, purpose="tsa")
+
+    def op_renew_ledger(self, request: Values) -> Values:
+        """``who``: a new key of the ledger → ``vkey``. The earlier one only hands over; its certificate stays."""
+        new = renew_ledger(self._store, self._directory, self._issuing.authority())
+        use = self._uses.record("renew", "ca-issuing", who=text(request, "who"), purpose="ledger")
+        return {"use": asdict(use), "vkey": new.vkey}
+
+    def op_renew_issuing(self, request: Values) -> Values:
+        """``who``: another issuing authority from now on → ``name`` (its CN)."""
+        made = self._issuing.succeed()
+        name = made.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value
+        use = self._uses.record("renew", "ca-root", who=text(request, "who"), purpose="ca-issuing")
+        return {"use": asdict(use), "name": str(name)}
 
     def op_add_agency(self, request: Values) -> Values:
         """``agency`` {code, name, registry}``, who, approval, renew`` ("", sign, decrypt or both).

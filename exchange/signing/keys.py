@@ -7,7 +7,8 @@ token the file holds the reference only (``token``; ``label`` names a person's o
 backup); only the signer process opens this store.
 
 Names: ``person:<address>``, ``agency-sign:<code>``, ``agency-decrypt:<code>``, ``tsa``, ``ledger``,
-``ca-issuing``, ``ca-root``; earlier decryption keys ``agency-decrypt:<code>~<key_mark>``.
+``ca-issuing``, ``ca-root``; earlier keys ``agency-decrypt:<code>~<key_mark>``, ``ca-issuing~<key_mark>``,
+``ledger~<hash of its vkey>``.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519
 Approval = Literal["passkey", "token", "file", "service"]
 """How each use is approved; ``service`` is for keys that serve, not persons (TSA, ledger, CA, decryption)."""
 
+_KEPT = ("agency-decrypt:", "ca-issuing")
 _SUFFIX = ".key"
 _MAX_FILE = 64 * 1024
 _NONCE = 12
@@ -115,7 +117,7 @@ class KeyStore:
         """Makes a P-256 key (in the token when there is one) under ``name``; gives its public half.
 
         ``own``: in this person's token, for approval by its PIN. ``replacing``: a key that is there goes out of
-        use: a decryption key is kept under its `archived` name, any other is removed (in another token of the
+        use: a decryption key and that of an issuing authority are kept under their `archived` name, any other is removed (in another token of the
         person it stays, without a certificate). Raises `Refused` when the name is taken otherwise.
         """
         if not replacing and self._path(name).exists():
@@ -126,7 +128,7 @@ class KeyStore:
             key: ec.EllipticCurvePrivateKey
             key, identity = self._own.make(own, name)
             sealed, head = b"", {"name": name, "approval": approval, "token": identity, "label": own.label}
-        elif self._token is None:
+        elif self._token is None or name.startswith("ca-"):  # what signs certificates can't be a token's key
             key = ec.generate_private_key(ec.SECP256R1())
             sealed = key.private_bytes(
                 serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -153,7 +155,7 @@ class KeyStore:
     def _put_by(self, name: str, own: OwnToken | None) -> None:
         """The old key of ``name`` under its archived name, or gone."""
         data = self._path(name).read_bytes()
-        if name.startswith("agency-decrypt:"):
+        if name.startswith(_KEPT):
             old, _ = self.elliptic(name)
             head, sealed = self._opened(name, data)
             self._keep(head | {"name": f"{name}~{key_mark(old.public_key())}"}, sealed, exclusive=False)
@@ -172,6 +174,16 @@ class KeyStore:
         )
         self._keep({"name": name, "approval": approval}, plain, exclusive=True)
         self._loaded[name] = (key, approval)
+
+    def succeed(self, name: str, mark: str, key: PrivateKey) -> None:
+        """``key`` in place of the one under ``name``, which stays under ``<name>~<mark>``. Raises `KeyMissing`."""
+        head, sealed = self._head(name)
+        self._keep(head | {"name": f"{name}~{mark}"}, sealed, exclusive=False)
+        plain = key.private_bytes(
+            serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        self._keep(head, plain, exclusive=False)
+        self._loaded[name] = (key, cast(Approval, head["approval"]))
 
     def _keep(self, told: dict[str, str], plain: bytes, *, exclusive: bool) -> None:
         head = json.dumps(told).encode() + b"\n"

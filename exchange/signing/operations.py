@@ -14,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from cryptography import x509
 from cryptography.hazmat.primitives import hashes, keywrap
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.kdf.x963kdf import X963KDF
@@ -37,6 +36,8 @@ from exchange.signing.uses import Uses
 from exchange.signing.wrong_pins import WrongPins
 from exchange.trust.directory import TrustDirectory
 from exchange.trust.status_places import checked_base
+from policy.ledger.checkpoint import Key
+from policy.ledger.succession import LINE
 
 _KDF_HASHES: dict[str, type[hashes.HashAlgorithm]] = {
     "sha1": hashes.SHA1,
@@ -223,7 +224,10 @@ class Operations:
         return {"signature": _sign(key, signed), "use": asdict(use)}
 
     def op_checkpoint(self, request: Values) -> Values:
-        """``body`` (a checkpoint of our ledger) → Ed25519 signature, 64 bytes."""
+        """``body`` (a checkpoint of our ledger)``, key`` (its hash, "" the present one) → Ed25519 signature, 64 bytes.
+
+        A key that gave way signs nothing but the checkpoint at which it does (`policy.ledger.succession`).
+        """
         body = octets(request, "body")
         pattern = re.escape(self._origin.encode()) + rb"\n(0|[1-9]\d{0,18})\n[A-Za-z0-9+/]{43}=\n"
         if len(body) > 4096 or not re.match(pattern, body) or b"\n\n" in body or not body.endswith(b"\n"):
@@ -232,10 +236,25 @@ class Operations:
                 "Không phải điểm kiểm tra của sổ cái này.",
                 "Not a checkpoint of this ledger.",
             )
-        key, _ = self._store.get("ledger")
-        if not isinstance(key, ed25519.Ed25519PrivateKey):
-            raise KeyUnreadable("ledger")
+        key, present = self._log_key("ledger")
+        asked = str(request.get("key", ""))
+        if asked and asked != present.hash.hex():
+            if not re.fullmatch(r"[0-9a-f]{8}", asked):
+                raise bad("key")
+            key, earlier = self._log_key(f"ledger~{asked}")
+            if not body.endswith(f"\n{LINE} {earlier.vkey} {present.vkey}\n".encode()):
+                raise Refused(
+                    "key-gave-way",
+                    "Khóa sổ cũ chỉ ký điểm kiểm tra bàn giao cho khóa mới.",
+                    "An earlier key of the ledger signs only the checkpoint that hands over to the present one.",
+                )
         return {"signature": key.sign(body)}
+
+    def _log_key(self, name: str) -> tuple[ed25519.Ed25519PrivateKey, Key]:
+        key, _ = self._store.get(name)
+        if not isinstance(key, ed25519.Ed25519PrivateKey):
+            raise KeyUnreadable(name)
+        return key, Key(self._origin, key.public_key().public_bytes_raw())
 
     def op_timestamp(self, request: Values) -> Values:
         """``request`` (TimeStampReq) → ``response``, or ``digest`` and ``algorithm`` → ``token``."""
@@ -247,6 +266,12 @@ class Operations:
             return {"token": stamps.token(octets(request, "digest"), algorithm)}
         except BadRequest:
             raise bad("digest") from None
+
+    def op_renew_timestamps(self, request: Values) -> Values:
+        """``who``: a new key of our time-stamp authority from now on; what the old one stamped stays as it is."""
+        use = self._about_keys.renew_timestamps(text(request, "who"))
+        self._stamps = None
+        return {"use": asdict(use)}
 
     # --- opening
 
@@ -315,13 +340,10 @@ class Operations:
     def _timestamps(self) -> TimestampAuthority:
         if self._stamps is None:
             key, _ = self._store.elliptic("tsa")
-            certificate, issuer = (
-                self._directory.timestamp_certificate(),
-                self._directory.issuing_certificate(),
-            )
-            if certificate is None:
+            certificate = self._directory.timestamp_certificate()
+            if certificate is None or certificate.public_key() != key.public_key():
                 raise KeyMissing("tsa")
-            chain: tuple[x509.Certificate, ...] = (issuer,) if issuer is not None else ()
+            chain = tuple(self._directory.issuers_of(certificate))
             self._stamps = TimestampAuthority(key, certificate, chain, self._serials.next)
         return self._stamps
 

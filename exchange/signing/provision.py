@@ -15,11 +15,20 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from config.durable import write_durably
 from exchange.receipts.log_key import log_certificate
-from exchange.signing.keys import Approval, KeyMissing, KeyStore, make_secret
+from exchange.signing.keys import (
+    Approval,
+    KeyMissing,
+    KeyStore,
+    KeyUnreadable,
+    PrivateKey,
+    key_mark,
+    make_secret,
+)
 from exchange.signing.token import OwnToken
 from exchange.trust import authority as ca
 from exchange.trust.directory import TrustDirectory
@@ -89,7 +98,7 @@ def provision(
     directory.put("intermediate", [issuing.certificate])
     directory.put_crl("root", ca.make_crl(root, 1))
     directory.put_crl("issuing", ca.make_crl(issuing, 1))
-    _timestamps(store, directory, issuing, province)
+    make_timestamps(store, directory, issuing, province)
     _ledger(store, directory, issuing, province, origin)
     if places.tls_certificate is not None and places.tls_key is not None:
         _tls(places.tls_certificate, places.tls_key, issuing, tls_name)
@@ -179,17 +188,49 @@ def issuing_authority(
     raise KeyMissing(name)
 
 
+def succeed_issuing(store: KeyStore, directory: TrustDirectory, status_url: str = "") -> ca.Authority:
+    """Another issuing authority, with a key and a name of its own, under the same root.
+
+    The earlier one's certificate stays beside (``intermediates/``) and its key too (``ca-issuing~<mark>``): it
+    goes on to list what it issued. Interrupted, it is called again. Raises `KeyMissing` without the root's key.
+    """
+    root = issuing_authority(store, directory, "ca-root", status_url)
+    earlier = directory.issuing_certificate()
+    if earlier is None:
+        raise KeyMissing("ca-issuing")
+    mark = mark_of(earlier)
+    key, _ = store.elliptic("ca-issuing")
+    if mark_of(key) == mark:
+        directory.put_earlier_issuing(mark, earlier)
+        store.make("ca-issuing", "service", replacing=True)
+        key, _ = store.elliptic("ca-issuing")
+    organisation = str(earlier.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)[0].value)
+    number = 1 + sum(name.startswith("ca-issuing~") for name in store.names())
+    made = ca.make_issuing(root, f"{organisation} - Issuing CA {number}", organisation, key=key)
+    directory.put("intermediate", [made.certificate])
+    return made
+
+
+def mark_of(one: ec.EllipticCurvePrivateKey | x509.Certificate) -> str:
+    """`key_mark` of the public half. Raises `KeyUnreadable` for a certificate of another kind of key."""
+    public = one.public_key()
+    if not isinstance(public, ec.EllipticCurvePublicKey):
+        raise KeyUnreadable("ca-issuing")
+    return key_mark(public)
+
+
 def days_left(certificate: x509.Certificate, now: datetime | None = None) -> int:
     """Whole days until ``certificate`` ends (negative when it has)."""
     return (certificate.not_valid_after_utc - (now or datetime.now(UTC))).days
 
 
-def _timestamps(store: KeyStore, directory: TrustDirectory, issuing: ca.Authority, province: str) -> None:
-    key = ca.new_key()
-    store.add("tsa", key, "service")
-    certificate = ca.timestamp_certificate(
-        issuing, key.public_key(), name=f"{province} - TSA", organisation=province
-    )
+def make_timestamps(
+    store: KeyStore, directory: TrustDirectory, issuing: ca.Authority, organisation: str, renew: bool = False
+) -> None:
+    """Key and certificate of the time-stamp authority. Stamps of an earlier key carry its certificate."""
+    public = store.make("tsa", "service", replacing=renew)
+    name = f"{organisation} - TSA"
+    certificate = ca.timestamp_certificate(issuing, public, name=name, organisation=organisation)
     directory.put("tsa", [certificate, issuing.certificate])
 
 
@@ -198,9 +239,33 @@ def _ledger(
 ) -> None:
     key = Ed25519PrivateKey.generate()
     store.add("ledger", key, "service")
-    public = Key(origin, key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))
-    write_durably(directory.path / "ledger.vkey", (public.vkey + "\n").encode())
-    directory.put("ledger", [log_certificate(issuing, public, province), issuing.certificate])
+    public = Key(origin, key.public_key().public_bytes_raw())
+    directory.put_ledger(public, [log_certificate(issuing, public, province), issuing.certificate])
+
+
+def renew_ledger(store: KeyStore, directory: TrustDirectory, issuing: ca.Authority) -> Key:
+    """A new key of the ledger; the sequencer has both sign the next checkpoint (`policy.ledger.succession`).
+
+    Interrupted, it is called again. Raises `KeyMissing`.
+    """
+    known = directory.ledger_keys()
+    if known is None:
+        raise KeyMissing("ledger")
+    key, _ = store.get("ledger")
+    if _public(key) == known.present.public:
+        key = Ed25519PrivateKey.generate()
+        store.succeed("ledger", known.present.hash.hex(), key)
+    new = Key(known.present.name, _public(key))
+    organisation = issuing.certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)[0].value
+    directory.put_ledger(new, [log_certificate(issuing, new, str(organisation)), issuing.certificate])
+    return new
+
+
+def _public(key: PrivateKey) -> bytes:
+    """The public half of the ledger's key, 32 bytes. Raises `KeyUnreadable` for another kind."""
+    if not isinstance(key, Ed25519PrivateKey):
+        raise KeyUnreadable("ledger")
+    return key.public_key().public_bytes_raw()
 
 
 def _tls(certificate_file: Path, key_file: Path, issuing: ca.Authority, tls_name: str) -> None:

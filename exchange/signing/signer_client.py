@@ -102,9 +102,9 @@ class SignerClient:
         """The agency's signature over `exchange.signing.statement.statement_bytes`."""
         return self._signed("sign_statement", code=code, label=label, body=body)
 
-    def checkpoint(self, body: bytes) -> bytes:
-        """The ledger's Ed25519 signature (64 bytes) over a checkpoint of ours."""
-        return cast(bytes, self.ask("checkpoint", body=body)["signature"])
+    def checkpoint(self, body: bytes, key: str = "") -> bytes:
+        """The ledger's Ed25519 signature (64 bytes) over a checkpoint of ours; ``key``: hash (hex) of one, "" today's."""
+        return cast(bytes, self.ask("checkpoint", body=body, key=key)["signature"])
 
     def timestamp(self, digest: bytes, algorithm: str = "sha256") -> bytes:
         """A time-stamp token (DER ContentInfo) over ``digest``."""

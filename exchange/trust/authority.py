@@ -66,9 +66,15 @@ def make_root(
     return Authority(key, builder.sign(key, hashes.SHA256()), status_url)
 
 
-def make_issuing(root: Authority, name: str, organisation: str, now: datetime | None = None) -> Authority:
-    """An issuing authority under ``root`` for 10 years."""
-    key = new_key()
+def make_issuing(
+    root: Authority,
+    name: str,
+    organisation: str,
+    now: datetime | None = None,
+    key: ec.EllipticCurvePrivateKey | None = None,
+) -> Authority:
+    """An issuing authority under ``root`` for 10 years, with a new key or ``key``."""
+    key = key or new_key()
     builder = _issued_builder(
         root, _name(organisation=organisation, common_name=name), key.public_key(), now, 10 * _YEAR
     )

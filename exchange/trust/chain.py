@@ -111,13 +111,14 @@ def _paths(
             tries -= 1
             if tries < 0:
                 return
-            if _issued(last, issuer):
+            if issued(last, issuer):
                 found.append((*path, issuer))
         stack.extend(reversed(found))
 
 
 @lru_cache(maxsize=8192)
-def _issued(cert: x509.Certificate, issuer: x509.Certificate) -> bool:
+def issued(cert: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Whether the key of ``issuer`` signed ``cert``; never raises."""
     try:
         cert.verify_directly_issued_by(issuer)
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
@@ -140,7 +141,7 @@ def stray(
         if cert in path or cert in anchors.roots or cert in anchors.intermediates:
             continue
         issuers = [one for one in known if one.subject == cert.issuer][:_MAX_DEPTH]
-        if not any(_issued(cert, one) for one in issuers):
+        if not any(issued(cert, one) for one in issuers):
             if issuers:
                 return FAILED
             answer = INDETERMINATE

@@ -4,7 +4,8 @@
     ca.pem                    the root                 intermediate.pem   the issuing authority
     crls/root.crl issuing.crl DER                      tsa.pem            the time-stamp authority
     ocsp/*.der                stored OCSP responses    lists.toml         trust lists (`trust.lists`); pins.toml pins
-    people/<address>.pem      certificate + issuer     ledger.vkey        the ledger's public key
+    people/<address>.pem      certificate + issuer     ledger.vkey        the ledger's public key; ledger.pem its certificate
+    intermediates/issuing-<mark>.pem, crls/issuing-<mark>.crl, ledger-earlier.vkeys, ledger-<hash>.pem: what gave way
     agencies/<code>.sign.pem  <code>.encrypt.pem       also agencies elsewhere, when added
     agencies/<code>.asc       our agencies' OpenPGP keys, <code>.retired.asc those before
     openpgp/*.asc             OpenPGP keys of partners; <code>~<fingerprint>.asc of agencies that are pinned
@@ -23,11 +24,15 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from config.durable import write_durably
 from exchange.trust.anchors import Anchors, Period, read_certificates, read_crls
+from exchange.trust.chain import issued
 from exchange.trust.lists import PINS, Lists, read_lists
 from exchange.trust.ocsp import read_response
 from exchange.trust.status_places import key_id
+from policy.ledger.checkpoint import Key
+from policy.ledger.succession import LogKeys
 
 _MAX_CACHED = 20_000
+_VKEY, _EARLIER = "ledger.vkey", "ledger-earlier.vkeys"
 
 
 class TrustDirectory:
@@ -62,8 +67,23 @@ class TrustDirectory:
         return self._first(self.path / "tsa.pem")
 
     def issuing_certificate(self) -> x509.Certificate | None:
-        """The certificate of the issuing authority (goes into signatures)."""
+        """The certificate of the issuing authority of today."""
         return self._first(self.path / "intermediate.pem")
+
+    def earlier_issuing(self) -> list[x509.Certificate]:
+        """Issuing authorities of ours that gave way to another one."""
+        kept = sorted((self.path / "intermediates").glob("issuing-*.pem"))
+        return [one for file in kept for one in self._all(file)[:1]]
+
+    def issuers_of(self, *certificates: x509.Certificate | None) -> list[x509.Certificate]:
+        """The authorities below the root, of today or earlier, that issued these (go into signatures), each once."""
+        found = {
+            one: None
+            for certificate in certificates
+            for one in self.anchors().intermediates
+            if certificate is not None and certificate.issuer == one.subject and issued(certificate, one)
+        }
+        return list(found)
 
     def openpgp_keys(self) -> list[bytes]:
         """The OpenPGP keys (armour) of partners who have nothing else: pinned, or put into ``openpgp/*.asc`` by hand."""
@@ -89,12 +109,32 @@ class TrustDirectory:
         end = b"-----END PGP PUBLIC KEY BLOCK-----\r\n"
         return [key + end for data in kept for key in data.split(end)[:-1]]
 
-    def ledger_key(self) -> str | None:
-        """The ledger's public key as a vkey line."""
+    def ledger_keys(self) -> LogKeys | None:
+        """The ledger's public keys; None when there is none. Raises ValueError for what is no vkey."""
         try:
-            return (self.path / "ledger.vkey").read_text().strip()
-        except OSError:
+            present = Key.parse((self.path / _VKEY).read_text())
+        except FileNotFoundError:
             return None
+        try:
+            earlier = (self.path / _EARLIER).read_text().split()
+        except FileNotFoundError:
+            earlier = []
+        return LogKeys(present, tuple(Key.parse(one) for one in earlier))
+
+    def put_ledger(self, key: Key, certificates: list[x509.Certificate]) -> None:
+        """Publishes the ledger's key; a certificate that is there for another key is kept (`ledger_certificates`)."""
+        before, known = self._all(self.path / "ledger.pem"), self.ledger_keys()
+        if known is not None and known.present != key:
+            self._write(self.path / f"ledger-{known.present.hash.hex()}.pem", list(before))
+            lines = [one.vkey for one in known.earlier if one != known.present] + [known.present.vkey]
+            write_durably(self.path / _EARLIER, "".join(f"{one}\n" for one in lines).encode())
+        self._write(self.path / "ledger.pem", certificates)
+        write_durably(self.path / _VKEY, (key.vkey + "\n").encode())
+
+    def ledger_chains(self) -> list[tuple[x509.Certificate, ...]]:
+        """The certificates of the ledger's keys, each with its issuer, that of today first."""
+        files = [self.path / "ledger.pem", *sorted(self.path.glob("ledger-*.pem"))]
+        return [found for one in files if (found := self._all(one))]
 
     def anchors(self) -> Anchors:
         """Roots (``ca.pem`` and ``roots/*.pem``), intermediates and current revocation lists."""
@@ -191,8 +231,12 @@ class TrustDirectory:
         """Publishes ``ca``, ``intermediate``, ``tsa`` or ``ledger``."""
         self._write(self.path / f"{name}.pem", certificates)
 
+    def put_earlier_issuing(self, mark: str, certificate: x509.Certificate) -> None:
+        """Keeps the certificate of an issuing authority that gave way to another one."""
+        self._write(self.path / "intermediates" / f"issuing-{mark}.pem", [certificate])
+
     def put_crl(self, name: str, crl: x509.CertificateRevocationList) -> None:
-        """Publishes the list of ``root`` or ``issuing``."""
+        """Publishes the list of ``root``, ``issuing`` or ``issuing-<key mark>`` (an earlier one)."""
         write_durably(self.path / "crls" / f"{name}.crl", crl.public_bytes(Encoding.DER))
 
     def put_openpgp(self, code: str, armour: bytes) -> None:

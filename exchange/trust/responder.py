@@ -63,6 +63,11 @@ def answer(
     return builder.sign(authority.key, hashes.SHA256()).public_bytes(Encoding.DER)
 
 
+def is_unauthorized(response: bytes) -> bool:
+    """Whether an answer says that the question is about another authority's certificate."""
+    return ocsp.load_der_ocsp_response(response).response_status is ocsp.OCSPResponseStatus.UNAUTHORIZED
+
+
 def _error(status: ocsp.OCSPResponseStatus) -> bytes:
     return ocsp.OCSPResponseBuilder.build_unsuccessful(status).public_bytes(Encoding.DER)
 

@@ -16,8 +16,9 @@ from sqlalchemy import Connection, select
 
 from config.durable import sync_folder
 from policy.ledger import schema
-from policy.ledger.checkpoint import Checkpoint, CheckpointWrong, Key, read_signed
+from policy.ledger.checkpoint import Checkpoint, CheckpointWrong, read_signed
 from policy.ledger.integrate import LedgerDisagrees, TreeReader, leaves_of
+from policy.ledger.succession import LogKeys
 from policy.ledger.tiles import ENTRIES, Tile, edge, encode_bundle, fresh, parse_path, width_of
 from policy.ledger.tree import leaf_hash
 
@@ -30,10 +31,11 @@ _TAIL = 64 * 1024
 class Folder:
     """One log's folder. Not safe for two writers: the sequencer's lease and lock see to that."""
 
-    def __init__(self, path: Path, key: Key) -> None:
+    def __init__(self, path: Path, keys: LogKeys) -> None:
         self._path = path
         self._staging = path.with_name(path.name + ".staging")
-        self._key = key
+        self.keys = keys
+        self._shown: bytes | None = None
         self._history: int | None = None
         self._swept = False
         self._prepared = False
@@ -49,9 +51,20 @@ class Folder:
     def read_checkpoint(self, text: bytes) -> Checkpoint:
         """The folder's own checkpoint, verified. Raises `LedgerDisagrees`."""
         try:
-            return read_signed(text, self._key)
+            return self._ours(text)
         except CheckpointWrong as problem:
             raise LedgerDisagrees(f"the folder's checkpoint: {problem}") from None
+
+    def _ours(self, text: bytes) -> Checkpoint:
+        """A checkpoint that one of our keys signed. Raises `CheckpointWrong`."""
+        return read_signed(text, self.keys.signer_of(text))
+
+    def show_key(self, text: bytes) -> None:
+        """``log.vkey`` is the newest key that signed the published checkpoint ``text`` (after its line of history)."""
+        vkey = (self.keys.signer_of(text).vkey + "\n").encode("utf-8")
+        if self._shown != vkey:
+            self._write(VKEY, vkey)
+            self._shown = vkey
 
     def publish(self, conn: Connection, size: int, text: bytes) -> None:
         """Bring the folder from where it is to the signed state `text` of `size` entries (steps 4 to 6)."""
@@ -87,12 +100,14 @@ class Folder:
         self._path.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(self._staging, ignore_errors=True)
         self._staging.mkdir(exist_ok=True)
-        vkey = (self._key.vkey + "\n").encode("utf-8")
+        known = [(one.vkey + "\n").encode("utf-8") for one in self.keys.all]
         try:
-            if (self._path / VKEY).read_bytes() != vkey:
+            self._shown = (self._path / VKEY).read_bytes()
+            if self._shown not in known:
                 raise LedgerDisagrees(f"{VKEY} in the folder is another key")
         except FileNotFoundError:
-            self._write(VKEY, vkey)
+            self._write(VKEY, known[0])
+            self._shown = known[0]
         self._prepared = True
 
     def _write(self, name: str, data: bytes) -> None:
@@ -116,9 +131,9 @@ class Folder:
             start = max(0, end - _TAIL)
             file.seek(start)
             tail = file.read(_TAIL)
-            for at in _starts(tail, self._key.name, start == 0):
+            for at in _starts(tail, self.keys.present.name, start == 0):
                 try:
-                    state = read_signed(tail[at:], self._key)
+                    state = self._ours(tail[at:])
                 except CheckpointWrong:
                     tail = tail[:at]
                     continue

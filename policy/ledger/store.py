@@ -15,7 +15,9 @@ beginning of the database's tree, nothing is signed or written (`LedgerDisagrees
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Connection, delete, insert, select
@@ -23,10 +25,11 @@ from sqlalchemy import Connection, delete, insert, select
 from config.clock import now_us
 from config.database import Database
 from policy.ledger import schema
-from policy.ledger.checkpoint import Checkpoint, Key, Sign, sign
+from policy.ledger.checkpoint import Checkpoint, CheckpointWrong, Key, sign
 from policy.ledger.integrate import BATCH, LedgerDisagrees, TreeReader, integrate, prove, tree_size
 from policy.ledger.publish import Folder
 from policy.ledger.receipt import Proof
+from policy.ledger.succession import LogKeys, hand_over
 from policy.ledger.tiles import WIDTH
 from policy.ledger.tree import root
 
@@ -48,10 +51,17 @@ class Signed:
 class Sequencer:
     """Blocking; call `sequence_once` about once a second while holding the lease, from one thread."""
 
-    def __init__(self, database: Database, folder: Path, key: Key, signer: Sign) -> None:
+    def __init__(
+        self,
+        database: Database,
+        folder: Path,
+        keys: Callable[[], LogKeys],
+        signer: Callable[[Key, bytes], bytes],
+    ) -> None:
+        """``keys`` is asked each round; ``signer`` gives the signature of one of them over a checkpoint's body."""
         self._database = database
-        self._folder = Folder(folder, key)
-        self._key = key
+        self._keys = keys
+        self._folder = Folder(folder, keys())
         self._sign = signer
         self._turn = threading.Lock()
 
@@ -80,30 +90,44 @@ class Sequencer:
             return conn.execute(select(schema.pending.c.id).limit(1)).first() is not None
 
     def _advance(self) -> None:
+        keys = self._folder.keys = self._keys()
         with self._database.reading() as conn:
             size, frontier = tree_size(conn)
             newest = _newest(conn)
             published = self._folder.published()
             if newest is not None and newest.size == size and published == newest.text:
                 self._folder.complete(conn, size)
+                self._folder.show_key(newest.text)
                 return
             tree = TreeReader(conn)
             self._check(tree, size, newest, published)
-            if newest is None or size > newest.size:
-                root_hash = root(size, tree)
-                if frontier.root() != root_hash:
-                    raise LedgerDisagrees("the frontier leads to another root than the entries")
-                fresh = Checkpoint(self._key.name, size, root_hash)
-            else:
-                fresh = None
-        if fresh is not None:
-            text = sign(fresh, self._key, self._sign)
-            self._database.write(lambda conn: _keep(conn, fresh, text))
+            behind = newest is None or size > newest.size
+            root_hash = root(size, tree) if behind else b""
+            if behind and frontier.root() != root_hash:
+                raise LedgerDisagrees("the frontier leads to another root than the entries")
+        if behind:
+            state, text = self._signed(size, root_hash, newest, keys)
+            self._database.write(lambda conn: _keep(conn, state, text))
         with self._database.reading() as conn:
             newest = _newest(conn)
             if newest is None:
                 raise LedgerDisagrees("the checkpoint just signed is gone")
             self._folder.publish(conn, newest.size, newest.text)
+            self._folder.show_key(newest.text)
+
+    def _signed(
+        self, size: int, root_hash: bytes, newest: Signed | None, keys: LogKeys
+    ) -> tuple[Checkpoint, bytes]:
+        """The next checkpoint with its note; where the key was renewed, the one at which the old key gives way."""
+        try:
+            last = keys.present if newest is None else keys.signer_of(newest.text)
+        except CheckpointWrong as problem:
+            raise LedgerDisagrees(f"the newest checkpoint: {problem}") from None
+        new = keys.present
+        if last != new:
+            return hand_over(size, root_hash, last, new, partial(self._sign, last), partial(self._sign, new))
+        state = Checkpoint(new.name, size, root_hash)
+        return state, sign(state, new, partial(self._sign, new))
 
     def _check(
         self,
@@ -147,7 +171,12 @@ def _keep(conn: Connection, state: Checkpoint, text: bytes) -> None:
     c = schema.checkpoint.c
     now = now_us()
     last = conn.execute(select(c.size, c.at_us).where(c.kept).order_by(c.size.desc()).limit(1)).one_or_none()
-    kept = last is None or last.size // WIDTH != state.size // WIDTH or now - last.at_us >= KEEP_EVERY_US
+    kept = (
+        bool(state.extensions)
+        or last is None
+        or last.size // WIDTH != state.size // WIDTH
+        or now - last.at_us >= KEEP_EVERY_US
+    )
     conn.execute(delete(schema.checkpoint).where(~c.kept))
     conn.execute(
         insert(schema.checkpoint).values(size=state.size, root=state.root, text=text, at_us=now, kept=kept)

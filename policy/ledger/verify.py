@@ -14,16 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from config.clock import iso_local
-from policy.ledger.checkpoint import MAX_TEXT, Checkpoint, CheckpointWrong, Key, read, read_signed
+from policy.ledger.checkpoint import MAX_TEXT, Checkpoint, CheckpointWrong, Key, read
 from policy.ledger.readfolder import FolderReader, Unreadable
 from policy.ledger.reconcile import Problem
+from policy.ledger.succession import Eras, SuccessionBroken, eras_of
 from policy.ledger.tiles import WIDTH, parse_path, width_of
 from policy.ledger.walk import Expected, Walk
 
 MAX_PROBLEMS = 200
 _ATTEMPTS = 4
 _PATIENCE = 0.3
-_PASSING = {"file-ahead", "history-short"}
+_PASSING = {"file-ahead", "history-short", "key-behind"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,8 @@ class Report:
 
 
 def verify(folder: Path, key: Key | None = None, seen: Sequence[bytes] = ()) -> Report:
-    """Verify the log in `folder`; `key` is believed instead of the folder's own, `seen` are checkpoint texts.
+    """Verify the log in `folder`; `key` is believed instead of the folder's own (one of its keys, present or
+    earlier, when they follow each other), `seen` are checkpoint texts.
 
     Never raises for what the folder holds. A folder that is being published meanwhile is looked at again.
     """
@@ -68,6 +70,7 @@ class _Pass:
     def __init__(self, reader: FolderReader, key: Key | None, seen: Sequence[bytes]) -> None:
         self._reader = reader
         self._key = key
+        self._eras: Eras | None = None if key is None else Eras((), key)
         self._seen = seen
         self._problems: list[Problem] = []
         self._text: bytes | None = None
@@ -78,7 +81,7 @@ class _Pass:
         state = self._read_state()
         walk = None
         if state is not None:
-            walk = Walk(self._reader, state, self._key, self._expected(state), self._problem)
+            walk = Walk(self._reader, state, self._eras, self._expected(state), self._problem)
             walk.run()
             self._extra_files(state)
         self.report = Report(
@@ -122,10 +125,21 @@ class _Pass:
         except (Unreadable, ValueError) as problem:
             self._problem("key-malformed", None, f"log.vkey: {problem}")
             return
+        try:
+            eras = eras_of(self._reader.history(), own)
+        except Unreadable:
+            eras = Eras((), own)
+        except SuccessionBroken as problem:
+            self._problem("key-behind" if problem.behind else "key-succession", None, str(problem))
+            eras = Eras((), own)
         if self._key is None:
-            self._key = own
-        elif own != self._key:
-            self._problem("key-differs", None, "log.vkey is not the key that was given")
+            self._key, self._eras = own, eras
+        elif self._key in eras.keys:
+            self._eras = eras
+        else:
+            self._problem(
+                "key-differs", None, "log.vkey is not the key that was given, and does not follow it"
+            )
 
     def _read_state(self) -> Checkpoint | None:
         try:
@@ -142,8 +156,8 @@ class _Pass:
             self._problem("checkpoint-malformed", None, f"checkpoint: {problem}")
             return None
         try:
-            if self._key is not None:
-                read_signed(self._text, self._key)
+            if self._eras is not None:
+                self._eras.read_signed(self._text)
         except CheckpointWrong as problem:
             self._problem("signature-bad", None, f"checkpoint: {problem}")
         return note.checkpoint
@@ -153,9 +167,9 @@ class _Pass:
         expected: list[Expected] = []
         for number, text in enumerate(self._seen, 1):
             try:
-                if self._key is None:
+                if self._eras is None:
                     raise CheckpointWrong("there is no key to check it with")
-                other = read_signed(text, self._key)
+                other = self._eras.read_signed(text)
             except CheckpointWrong as problem:
                 self._problem("seen-unusable", None, f"seen checkpoint {number}: {problem}")
                 continue
@@ -190,9 +204,9 @@ class _Pass:
         """Files of a checkpoint that came meanwhile are no strangers."""
         text = self._quiet_read("checkpoint")
         try:
-            if text is None or self._key is None:
+            if text is None or self._eras is None:
                 return state.size
-            return max(state.size, read_signed(text, self._key).size)
+            return max(state.size, self._eras.read_signed(text).size)
         except CheckpointWrong:
             return state.size
 

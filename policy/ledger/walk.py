@@ -7,9 +7,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from policy.ledger.checkpoint import Checkpoint, CheckpointWrong, Key, read_signed
+from policy.ledger.checkpoint import Checkpoint, CheckpointWrong
 from policy.ledger.readfolder import FolderReader, Unreadable
 from policy.ledger.reconcile import OwnWords, compare
+from policy.ledger.succession import Eras
 from policy.ledger.tiles import BITS, ENTRIES, WIDTH, Tile, salvage_bundle, split_hashes, width_of
 from policy.ledger.tree import HASH, Frontier, leaf_hash, node_hash, root_of_hashes
 
@@ -39,13 +40,13 @@ class Walk:
         self,
         reader: FolderReader,
         state: Checkpoint,
-        key: Key | None,
+        eras: Eras | None,
         seen: Sequence[Expected],
         report: Report,
     ) -> None:
         self._reader = reader
         self._state = state
-        self._key = key
+        self._eras = eras
         self._seen = sorted(seen, key=lambda one: one.size)
         self._report = report
         self._words = OwnWords()
@@ -248,10 +249,10 @@ class Walk:
         last = -1
         try:
             for number, text in enumerate(self._reader.history(), 1):
-                if self._key is None:
+                if self._eras is None:
                     continue
                 try:
-                    state = read_signed(text, self._key)
+                    state = self._eras.read_signed(text)
                 except CheckpointWrong as problem:
                     self._report("history-edited", None, f"checkpoint {number} of the history: {problem}")
                     continue
@@ -271,5 +272,5 @@ class Walk:
         except Unreadable as problem:
             self._report("file-missing", None, str(problem))
             return
-        if self._key is not None and (last < 0 or last // WIDTH < self._state.size // WIDTH):
+        if self._eras is not None and (last < 0 or last // WIDTH < self._state.size // WIDTH):
             self._report("history-short", max(last, 0), "lines are missing at the end of the history")

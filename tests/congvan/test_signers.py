@@ -131,3 +131,23 @@ def test_two_of_three_officers_take_a_key_back(demo: Demo, tmp_path: Path) -> No
     alone = demo.run("agency", "key", "recover", str(file), *shares[:2])
     assert alone.returncode == 1
     assert demo.congvan("agency", "key", "recover", str(file), *shares)["restored"] == []
+
+
+def test_the_installations_own_keys_are_renewed_while_it_serves(demo: Demo) -> None:
+    before = issue(demo, subject="Trước khi đổi khóa")
+    old = demo.congvan("audit", "verify")["key"]
+    names = {one["use"]: one["name"] for one in demo.congvan("authority", "list")["items"]}
+    for which in ("timestamps", "issuing", "ledger"):
+        assert demo.congvan("authority", "renew", which)["renewed"] == which
+        assert issue(demo, subject=f"Sau {which}")["state"] == "sent"
+    eventually(lambda: demo.congvan("audit", "verify")["key"] != old)
+    assert demo.congvan("audit", "verify", "--key", old)["ok"]
+    after = {one["use"]: one["name"] for one in demo.congvan("authority", "list")["items"]}
+    assert after["issuing (earlier)"] == names["issuing"] != after["issuing"]
+    status = demo.congvan("document", "status", before["id"])
+    assert all(one["proved"] for one in status["recipients"][0]["evidence"]), status
+    items = demo.congvan("agency", "key", "list")["items"]
+    assert any(one["name"].startswith("ca-issuing~") for one in items)
+    lines = {one["name"]: one["ok"] for one in json.loads(demo.run("check", "--json").stdout)["items"]}
+    assert lines["authorities"]
+    assert lines["ledger"]

@@ -260,4 +260,4 @@ def _proved(made: Office, ref: DocumentRef) -> Verdict:
     while made.sequencer.sequence_once():
         pass
     evidence = evidence_of(exchange, ref, CLERK)
-    return verify_evidence(evidence, Judging(exchange.trust.anchors()), [exchange.ledger_key])
+    return verify_evidence(evidence, Judging(exchange.trust.anchors()), exchange.ledger_keys.all)

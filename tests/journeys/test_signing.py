@@ -230,7 +230,7 @@ def _sent_and_proved(made: Office, ref: DocumentRef) -> Verdict:
 def _proved(made: Office, ref: DocumentRef) -> Verdict:
     exchange = made.exchange
     evidence = evidence_of(exchange, ref, CLERK)
-    return verify_evidence(evidence, Judging(exchange.trust.anchors()), [exchange.ledger_key])
+    return verify_evidence(evidence, Judging(exchange.trust.anchors()), exchange.ledger_keys.all)
 
 
 def _ref(name: str) -> DocumentRef:

@@ -154,7 +154,7 @@ def begin_as_person(
     certificate = directory.certificate_of_person(address)
     if certificate is None:
         raise _no_certificate(address)
-    return begin(data, field, certificate, _chain(directory), mark)
+    return begin(data, field, certificate, tuple(directory.issuers_of(certificate)), mark)
 
 
 def begun_before(data: bytes, field: str, directory: TrustDirectory, address: str) -> Begun:
@@ -173,7 +173,7 @@ def begun_before(data: bytes, field: str, directory: TrustDirectory, address: st
         raise _not_prepared()
     whole = hashlib.sha256(memoryview(data)[:start])
     whole.update(memoryview(data)[end:])
-    chain = _chain(directory)
+    chain = tuple(directory.issuers_of(certificate))
     attributes = asyncio.run(_attributes(_external(certificate, chain, 80), whole.digest(), field))
     return Begun(data, whole.digest(), attributes, start, end, certificate, chain)
 
@@ -192,7 +192,7 @@ def seal_as_agency(
     certificate = directory.signing_certificate_of_agency(code)
     if certificate is None:
         raise _no_certificate(code)
-    begun = begin(data, field, certificate, _chain(directory), mark)
+    begun = begin(data, field, certificate, tuple(directory.issuers_of(certificate)), mark)
     signed = client.seal_agency(code, approval, begun.digest, begun.signed_attrs)
     return SignedFile(*finish(begun, signed.signature, stamp or client.timestamp), signed.use)
 
@@ -267,11 +267,6 @@ def _external(
 
 def _asn1(certificate: x509.Certificate) -> asn1_x509.Certificate:
     return asn1_x509.Certificate.load(certificate.public_bytes(Encoding.DER))
-
-
-def _chain(directory: TrustDirectory) -> tuple[x509.Certificate, ...]:
-    issuing = directory.issuing_certificate()
-    return (issuing,) if issuing is not None else ()
 
 
 def _signed_before(writer: Any) -> bool:

@@ -108,7 +108,12 @@ def office(
     client = SignerClient(socket, timeout=20)
     parts = _Parts(settings, province, load())
     exchange = Exchange.of(parts, client)
-    sequencer = Sequencer(province.database, data / "ledger", exchange.ledger_key, client.checkpoint)
+    sequencer = Sequencer(
+        province.database,
+        data / "ledger",
+        lambda: exchange.ledger_keys,
+        lambda key, body: client.checkpoint(body, key.hash.hex()),
+    )
     delivery = Delivery(province.store, province.accounts, parts.rulebook, settings.mail.max_message_bytes)
     try:
         yield Office(province, exchange, delivery, sequencer, folder)

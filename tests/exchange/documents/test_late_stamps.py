@@ -29,7 +29,7 @@ def test_an_outage_of_time_stamps_stops_nothing(any_office: Office) -> None:
         pass
     ref = DocumentRef(*(int(one) for one in made["id"].split("-")))
     evidence = evidence_of(usual, ref, CLERK)
-    verdict = verify_evidence(evidence, Judging(usual.trust.anchors()), [usual.ledger_key])
+    verdict = verify_evidence(evidence, Judging(usual.trust.anchors()), usual.ledger_keys.all)
     assert verdict.verdict == "TOTAL-PASSED", verdict
     assert any(one.role == "timestamp" for one in verdict.signatures)
     with usual.database.reading() as conn:

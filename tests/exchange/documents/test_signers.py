@@ -89,7 +89,7 @@ def proved(office: Office, ref: DocumentRef) -> tuple[Verdict, bytes]:
     while office.sequencer.sequence_once():
         pass
     data = evidence_of(exchange, ref, CLERK)
-    return verify_evidence(data, Judging(exchange.trust.anchors()), [exchange.ledger_key]), data
+    return verify_evidence(data, Judging(exchange.trust.anchors()), exchange.ledger_keys.all), data
 
 
 def test_initials_joint_signers_and_attachments_go_all_the_way(any_office: Office, tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_initials_joint_signers_and_attachments_go_all_the_way(any_office: Offic
     altered = bytearray(data)
     altered[len(altered) // 2] ^= 1
     assert not verify_evidence(
-        bytes(altered), Judging(exchange.trust.anchors()), [exchange.ledger_key]
+        bytes(altered), Judging(exchange.trust.anchors()), exchange.ledger_keys.all
     ).passed
 
 

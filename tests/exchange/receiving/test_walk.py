@@ -135,7 +135,7 @@ def test_the_acts_of_the_command_line(small_office: Office) -> None:
     round_trip(office)
     assert table["document.status"](document=told["number"])["recipients"][0]["outcome"] == "accepted"
     evidence = table["document.evidence"](document=told["document_id"], who=CLERK)["data"]
-    verdict = verify_evidence(evidence, judging(office.exchange), [office.exchange.ledger_key])
+    verdict = verify_evidence(evidence, judging(office.exchange), office.exchange.ledger_keys.all)
     assert (verdict.verdict, verdict.official) == ("TOTAL-PASSED", True), verdict.reason
 
 

@@ -35,7 +35,7 @@ from exchange.signing.protocol import MAX_FRAME, BadFrame, decode, encode, lengt
 from exchange.signing.signer_client import SignerClient
 from exchange.signing.statement import statement_bytes, verify_statement
 from exchange.signing.uses import Uses
-from policy.ledger.checkpoint import Checkpoint, Key, read_signed, sign
+from policy.ledger.checkpoint import Checkpoint, read_signed, sign
 from tests.exchange.signing.house import (
     HOME,
     LEADER,
@@ -183,9 +183,9 @@ def test_statements_carry_their_label(house: House) -> None:
 
 
 def test_checkpoints_of_our_ledger_only(house: House) -> None:
-    vkey = house.directory.ledger_key()
-    assert vkey is not None
-    key = Key.parse(vkey)
+    keys = house.directory.ledger_keys()
+    assert keys is not None
+    key = keys.present
     note = sign(Checkpoint(ORIGIN, 12, hashlib.sha256(b"root").digest()), key, house.client.checkpoint)
     assert read_signed(note, key).size == 12
     for body in (b"", b"other.example/ledger\n1\n" + b"A" * 43 + b"=\n", note, b"x" * 9000):

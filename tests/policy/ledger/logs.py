@@ -13,9 +13,20 @@ from config.seal import Seal
 from policy.ledger.checkpoint import Key
 from policy.ledger.entries import PendingId, record
 from policy.ledger.store import Sequencer
+from policy.ledger.succession import LogKeys
 
 SECRET = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
 KEY = Key("test.example/ledger", SECRET.public_key().public_bytes_raw())
+
+
+def keys() -> LogKeys:
+    """The log's only key."""
+    return LogKeys(KEY)
+
+
+def signed(_: Key, body: bytes) -> bytes:
+    """By that key."""
+    return SECRET.sign(body)
 
 
 @dataclass
@@ -46,10 +57,10 @@ class Log:
 
     def again(self) -> Sequencer:
         """A sequencer of a new process."""
-        self.sequencer = Sequencer(self.database, self.folder, KEY, SECRET.sign)
+        self.sequencer = Sequencer(self.database, self.folder, keys, signed)
         return self.sequencer
 
 
 def make(database: Database, seal: Seal, folder: Path) -> Log:
     """An empty log."""
-    return Log(database, seal, folder, Sequencer(database, folder, KEY, SECRET.sign))
+    return Log(database, seal, folder, Sequencer(database, folder, keys, signed))

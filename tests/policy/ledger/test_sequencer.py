@@ -18,10 +18,11 @@ from config.seal import Seal
 from policy.ledger import publish, receipt, schema, store
 from policy.ledger.checkpoint import read_signed
 from policy.ledger.integrate import LedgerDisagrees, integrate, prove_consistency
+from policy.ledger.succession import LogKeys
 from policy.ledger.tree import check_consistency
 from policy.ledger.verify import verify
 from tests.policy.ledger import logs
-from tests.policy.ledger.logs import KEY, SECRET
+from tests.policy.ledger.logs import KEY
 
 
 class Crash(Exception):
@@ -234,12 +235,12 @@ def test_a_signer_that_is_away_loses_nothing(sqlite_database: Database, seal: Se
     log = logs.make(sqlite_database, seal, tmp_path / "ledger")
     log.grow(1)
 
-    def away(_: bytes) -> bytes:
+    def away(_: object, __: bytes) -> bytes:
         raise Unavailable("signer-away", "…", "…")
 
     log.write(4)
     with pytest.raises(Unavailable):
-        store.Sequencer(sqlite_database, log.folder, KEY, away).sequence_once()
+        store.Sequencer(sqlite_database, log.folder, logs.keys, away).sequence_once()
     log.sequencer.sequence_once()
     assert verify(log.folder).size == 5
 
@@ -249,4 +250,4 @@ def test_another_key_is_refused(sqlite_database: Database, seal: Seal, tmp_path:
     log.grow(1)
     key = type(KEY)("other.example/ledger", KEY.public)
     with pytest.raises(LedgerDisagrees):
-        store.Sequencer(sqlite_database, log.folder, key, SECRET.sign).sequence_once()
+        store.Sequencer(sqlite_database, log.folder, lambda: LogKeys(key), logs.signed).sequence_once()

@@ -86,7 +86,7 @@ def test_what_was_opened_is_signed_with_the_pin_and_the_evidence_says_token(site
         said = records.approvals(conn, exchange.seal, ref)
     assert {one.mode for one in said if one.by == LEADER} == {"token"}
     evidence = evidence_of(exchange, ref, CLERK)
-    verdict = verify_evidence(evidence, Judging(exchange.trust.anchors()), [exchange.ledger_key])
+    verdict = verify_evidence(evidence, Judging(exchange.trust.anchors()), exchange.ledger_keys.all)
     assert verdict.verdict == "TOTAL-PASSED", verdict
     assert PIN.encode() not in evidence
 

@@ -165,7 +165,7 @@ def _opened(index: int, data: bytes, leaf: Leaf) -> Entry:
         except Unavailable:
             proof = None
     if proof is not None:
-        proved = verify(proof, parts.exchange.ledger_key)
+        proved = verify(proof, parts.exchange.ledger_keys.signer_of(proof.checkpoint))
     if opened is not None:
         verify_disclosure(leaf, opened.nonce, opened.subject, opened.detail)
     rules = _rules(opened, to_local(leaf.at_us).date()) if opened is not None else ()

@@ -107,7 +107,7 @@ def log() -> AnyResponse:
 def check() -> AnyResponse:
     """Verify the published log from its folder alone, now."""
     _only_auditors()
-    return _log(verify(frame.parts().settings.ledger_dir, frame.parts().exchange.ledger_key))
+    return _log(verify(frame.parts().settings.ledger_dir, frame.parts().exchange.ledger_keys.present))
 
 
 def _log(report: Report | None) -> AnyResponse:

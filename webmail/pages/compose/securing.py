@@ -102,7 +102,6 @@ def _certificates(
 
 def _person(exchange: Exchange, account: Account) -> tuple[tuple[x509.Certificate, ...], Sign]:
     certificate = exchange.trust.certificate_of_person(account.address)
-    issuer = exchange.trust.issuing_certificate()
     if certificate is None:
         raise AssertionError("asked before")
 
@@ -120,7 +119,7 @@ def _person(exchange: Exchange, account: Account) -> tuple[tuple[x509.Certificat
         )
         return signed.signature
 
-    return (certificate, issuer) if issuer is not None else (certificate,), sign
+    return (certificate, *exchange.trust.issuers_of(certificate)), sign
 
 
 def _from_registry(exchange: Exchange, account: Account, sender: str) -> bool:
