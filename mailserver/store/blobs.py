@@ -23,6 +23,8 @@ from mailserver.store.model import Ref
 from mailserver.store.storage import BlobStorage
 
 _NONCE, _TAG = 12, 16
+OVERHEAD = _NONCE + _TAG
+"""By so many bytes a sealed blob is longer than its message."""
 _WINDOW = 512 * 1024
 _GAP = 4096
 

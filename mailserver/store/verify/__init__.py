@@ -15,15 +15,17 @@ from mailserver.store.verify.blobs import check_blobs
 from mailserver.store.verify.contents import check_contents
 from mailserver.store.verify.findings import Findings, Problem
 from mailserver.store.verify.mailboxes import check_mailboxes
+from mailserver.store.verify.numbers import check_numbers
 
 __all__ = ["Findings", "Problem", "verify_data"]
 
 
 def verify_data(database: Database, segments: BlobStorage, seal: Seal, *, repair: bool = False) -> Findings:
     """Check all of the store. ``repair`` also sets right what can be derived: counters, references, log
-    entries, summaries; ``Findings.repaired`` says what was done."""
+    entries, summaries, sizes; ``Findings.repaired`` says what was done."""
     found = Findings()
     with database.reading() as conn:
+        check_numbers(conn, found)
         check_mailboxes(conn, found)
         check_blobs(conn, seal, found)
     check_contents(database, segments, seal, found)

@@ -16,9 +16,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from mailserver.store import flag_ranges, kept_columns, listing, schema, snapshots
-from mailserver.store.changelog import KINDS
-from mailserver.store.mailboxes import lock
-from mailserver.store.model import SEEN, Ref
+from mailserver.store.changelog import KINDS, advance, log_change
+from mailserver.store.model import SEEN, Ref, ranges
 from mailserver.store.verify.findings import Findings, Fix
 
 _SHOWN = 20
@@ -208,39 +207,29 @@ def _raise_to(box: Any, name: str, least: int) -> Fix:
 
 
 def _log_again(box: Any, uids: list[int]) -> Fix:
-    """Give the messages that are still there a new modseq that stands in the log."""
+    """Log the messages that are still there as new, and once more as changed with the modseq they get: who has kept
+    them looks at what changed only. Ranges of flags that wait for the old modseqs come into the rows before."""
 
     def fix(conn: sa.Connection) -> None:
-        modseq = _next(conn, box)
+        ref = Ref(box.agency, box.mailbox)
+        new, modseq = advance(conn, ref), advance(conn, ref)
+        flag_ranges.settle(conn, ref, ranges(uids))
         message = schema.message
+        there = []
         for uid in uids:
-            there = conn.execute(
+            found = conn.execute(
                 sa.update(message)
                 .where(message.c.agency == box.agency, message.c.mailbox == box.mailbox, message.c.uid == uid)
                 .values(modseq=modseq)
             )
-            if there.rowcount:
-                _write(conn, box, modseq, uid, uid, "n")
+            if found.rowcount:
+                there.append(uid)
+        log_change(conn, ref, new, ranges(there), "n")
+        log_change(conn, ref, modseq, ranges(there), "f")
 
     return fix
 
 
 def _log_gone(box: Any, spans: list[tuple[int, int]]) -> Fix:
-    def fix(conn: sa.Connection) -> None:
-        modseq = _next(conn, box)
-        for low, high in spans:
-            _write(conn, box, modseq, low, high, "x")
-
-    return fix
-
-
-def _next(conn: sa.Connection, box: Any) -> int:
-    lock(conn, Ref(box.agency, box.mailbox))
-    table = schema.mailbox
-    query = sa.update(table).where(_here(box)).values(highestmodseq=table.c.highestmodseq + 1)
-    return int(conn.execute(query.returning(table.c.highestmodseq)).scalar_one())
-
-
-def _write(conn: sa.Connection, box: Any, modseq: int, low: int, high: int, kind: str) -> None:
-    values = {"modseq": modseq, "first_uid": low, "last_uid": high, "kind": kind, "mask": 0}
-    conn.execute(sa.insert(schema.change).values(agency=box.agency, mailbox=box.mailbox, **values))
+    ref = Ref(box.agency, box.mailbox)
+    return lambda conn: log_change(conn, ref, advance(conn, ref), spans, "x")

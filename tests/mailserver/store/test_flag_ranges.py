@@ -230,3 +230,23 @@ def test_a_wrong_snapshot_is_found_and_thrown_away(province: Province, how: str)
     assert [one.kind for one in check.repaired] == ["snapshot"]
     assert _modseq(province, ref) is None
     assert seen(store, ref) == before
+
+
+def test_repairing_keeps_ranges_that_wait_and_columns_that_are_kept(province: Province) -> None:
+    """Log entries are lost while a range waits and a session has the columns in memory."""
+    ref, change = inbox(province), schema.change
+    fill(province, ref, 12)
+    asyncio.run(province.store.set_flags(ref, list(range(1, 13)), "add", SEEN))
+    assert ranges(province, ref) == 1
+    seen(province.store, ref)
+    province.database.write(
+        lambda conn: conn.execute(
+            sa.delete(change).where(change.c.kind == "n", change.c.first_uid.in_([3, 4, 9]))
+        )
+    )
+    found = verify_data(province.database, province.segments, province.seal, repair=True)
+    assert {one.kind for one in found.repaired} == {"change-log"}
+    assert seen(province.store, ref) == dict.fromkeys(range(1, 13), SEEN)
+    asyncio.run(province.store.set_flags(ref, [4], "remove", SEEN))
+    assert seen(province.store, ref) == {**dict.fromkeys(range(1, 13), SEEN), 4: 0}
+    assert verify_data(province.database, province.segments, province.seal).problems == []

@@ -6,18 +6,31 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 
-from mailserver.store import schema
+from mailserver.accounts.schema import counter
+from mailserver.store import SEEN, schema
 from mailserver.store.verify import Findings, verify_data
 from tests.conftest import Province
 from tests.mailserver.store.letters import expunge, fill, inbox
 
-MAILBOX, MESSAGE, CHANGE, BLOB, SUMMARY = (
+MAILBOX, MESSAGE, CHANGE, BLOB, SUMMARY, RANGE, COUNTER = (
     schema.mailbox,
     schema.message,
     schema.change,
     schema.blob,
     schema.summary,
+    schema.flag_range,
+    counter,
 )
+
+
+def ranged(how: str, first: int, last: int) -> sa.Executable:
+    """A range of flags in the mailbox that is damaged, as new as the mailbox."""
+    names = ["agency", "mailbox", "modseq", "first_uid", "last_uid", "how", "mask"]
+    columns = [MAILBOX.c.agency, MAILBOX.c.mailbox, MAILBOX.c.highestmodseq]
+    told = [sa.literal(first), sa.literal(last), sa.literal(how), sa.literal(SEEN)]
+    return sa.insert(RANGE).from_select(names, sa.select(*columns, *told).where(MAILBOX.c.exists == 4))
+
+
 DAMAGE = [
     ("exists", "counter", sa.update(MAILBOX).where(MAILBOX.c.exists == 4).values({"exists": 5}), True),
     ("unseen", "counter", sa.update(MAILBOX).where(MAILBOX.c.exists == 4).values(unseen=0), True),
@@ -47,6 +60,19 @@ DAMAGE = [
     ),
     ("no segment", "blob-unreadable", sa.update(BLOB).where(BLOB.c.blob == 2).values(segment=77), False),
     ("keyword", "keyword", sa.update(MESSAGE).where(MESSAGE.c.uid == 3).values(flags=1 << 20), False),
+    ("message size", "size", sa.update(MESSAGE).where(MESSAGE.c.uid == 3).values(size=1), True),
+    ("next blob", "next-number", sa.update(COUNTER).where(COUNTER.c.kind == "blob").values(next=2), True),
+    ("next mailbox lost", "next-number", sa.delete(COUNTER).where(COUNTER.c.kind == "mailbox"), True),
+    ("range of nothing", "flag-range", ranged("add", 5, 4), True),
+    ("range without an act", "flag-range", ranged("?", 2, 4), True),
+    (
+        "range of no mailbox",
+        "flag-range",
+        sa.insert(RANGE).values(
+            agency=1, mailbox=999, modseq=1, first_uid=1, last_uid=9, how="add", mask=SEEN
+        ),
+        True,
+    ),
     ("mailbox gone", "mailbox-missing", sa.delete(MAILBOX).where(MAILBOX.c.exists == 4), False),
 ]
 
@@ -71,6 +97,10 @@ def test_damage_is_found_named_and_repaired_when_it_can_be(
     if mends:
         assert kind in {one.kind for one in mended.repaired}
         assert again.problems == []
+        fill(small_province, ref, 1)
+        mailbox = small_province.store.mailbox(ref)
+        assert mailbox is not None
+        assert mailbox.size == sum(row.size for row in small_province.store.uid_map(ref))
     else:
         assert kind in {one.kind for one in again.problems}
 
