@@ -279,7 +279,7 @@ class Database:
                     continue
                 self._fail(batch, problem)
                 break
-            except (OSError, sa.exc.SQLAlchemyError) as problem:
+            except Exception as problem:  # whatever it is, the writer lives on
                 self._fail(batch, problem)
                 break
         return []

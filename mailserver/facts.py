@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 from config.clock import now_us
@@ -11,12 +12,14 @@ from mailserver.accounts import Account, Accounts
 from mailserver.accounts.model import domain_of
 from mailserver.hygiene import attachments
 from mailserver.hygiene.verdict import Scan
-from mailserver.message import Part, Summary, body_bytes, body_text, scan
+from mailserver.message import Part, Summary, body_bytes, scan, written_text
 from policy.facts import TEXT_LIMIT, Attachment, Door, MailFacts, Moment, Recipient, SenderFacts
 
 _REASON = ("lý do:", "ly do:", "reason:")
 _PDF_SIGNATURE = b"/ETSI.CAdES.detached"
 _RESENT = re.compile(rb"^resent-(?:to|cc|bcc):(.*(?:\r?\n[ \t].*)*)", re.IGNORECASE | re.MULTILINE)
+_MOST_OCTETS = 12  # of a character: four of UTF-8, each three in quoted-printable
+_LONGEST_REASON = 2000
 _LOOKED_INTO = 64 * 1024 * 1024
 
 
@@ -94,12 +97,13 @@ def _recipient(address: str, accounts: Accounts | None) -> Recipient:
 def _text(data: bytes, summary: Summary) -> str:
     for part in summary.parts:
         if part.type in ("text/plain", "text/html") and part.disposition != "attachment":
-            return body_text(data, part)[:TEXT_LIMIT]
+            return written_text(data, part, _MOST_OCTETS * TEXT_LIMIT)[:TEXT_LIMIT]
     return ""
 
 
 def _reason(text: str) -> str | None:
-    first = text.lstrip().split("\n", 1)[0].strip()
+    beginning = unicodedata.normalize("NFC", text.lstrip()[:_LONGEST_REASON])
+    first = beginning.split("\n", 1)[0].strip()
     for mark in _REASON:
         if first.lower().startswith(mark):
             return first[len(mark) :].strip()[:500] or None

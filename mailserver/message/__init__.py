@@ -7,7 +7,7 @@ from mailserver.message.addresses import Address
 from mailserver.message.fold import finder, fold, fold_line, words
 from mailserver.message.scanning import scan
 from mailserver.message.summary import Details, Part, Summary
-from mailserver.message.text import body_bytes, body_text, html_text, plain_text, search_text
+from mailserver.message.text import body_bytes, body_text, html_text, plain_text, search_text, written_text
 from mailserver.message.words import header_text
 
 __all__ = [
@@ -26,4 +26,5 @@ __all__ = [
     "scan",
     "search_text",
     "words",
+    "written_text",
 ]

@@ -2,7 +2,7 @@
 """Bytes of unknown honesty → text: the declared charset, then UTF-8, then what Vietnamese it may be
 (TCVN3, VNI, windows-1258), then windows-1252.
 
-Never raises and never loops: any bytes give some text, in NFC, in time linear in their number.
+Never raises and never loops: any bytes give some text, in time linear in their number.
 """
 
 from __future__ import annotations
@@ -30,7 +30,13 @@ def codec(charset: str) -> str | None:
 
 
 def decode(data: bytes, charset: str | None = None) -> str:
-    """``data`` as text in NFC.
+    """``data`` as text in NFC. See `written`."""
+    text = written(data, charset)
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def written(data: bytes, charset: str | None = None) -> str:
+    """``data`` as text, in the Unicode form it was written in.
 
     A declared charset that does not fit is not believed; ``us-ascii`` and ``iso-8859-1`` with high
     bytes are read as UTF-8 first, because that is what the senders of such labels mean.
@@ -39,7 +45,7 @@ def decode(data: bytes, charset: str | None = None) -> str:
         name = codec(charset) if charset else None
         if name is None or not name.startswith(("utf-16", "utf-32", "utf-7", "iso2022", "hz")):
             return data.decode("ascii")
-    return unicodedata.normalize("NFC", _decode(data, charset))
+    return _decode(data, charset)
 
 
 def _decode(data: bytes, charset: str | None) -> str:

@@ -12,7 +12,7 @@ import html
 import re
 import unicodedata
 
-from mailserver.message.charsets import decode
+from mailserver.message.charsets import decode, written
 from mailserver.message.fold import fold_line
 from mailserver.message.summary import Part, Summary
 
@@ -57,14 +57,22 @@ def body_bytes(data: bytes, part: Part) -> bytes:
 
 def body_text(data: bytes, part: Part, limit: int = _LIMIT) -> str:
     """A text part as text: NFC, line ends as ``\\n``. At most ``limit`` encoded octets are read."""
-    raw = data[part.body_start : min(part.body_end, part.body_start + limit)]
-    octets = transfer_decoded(raw, part.encoding)
-    charset = part.params.get("charset")
-    if len(raw) < part.size:
-        octets = _whole_characters(octets)
-    text = decode(octets, charset)
+    text = decode(*_octets(data, part, limit))
     text = text.replace("\r\n", "\n")
     return text.replace("\r", "\n") if "\r" in text else text
+
+
+def written_text(data: bytes, part: Part, limit: int = _LIMIT) -> str:
+    """`body_text` in the Unicode form and with the line ends it was written in: half the work."""
+    return written(*_octets(data, part, limit))
+
+
+def _octets(data: bytes, part: Part, limit: int) -> tuple[bytes, str | None]:
+    raw = data[part.body_start : min(part.body_end, part.body_start + limit)]
+    octets = transfer_decoded(raw, part.encoding)
+    if len(raw) < part.size:
+        octets = _whole_characters(octets)
+    return octets, part.params.get("charset")
 
 
 def _whole_characters(octets: bytes) -> bytes:
