@@ -25,12 +25,21 @@ def entries() -> dict[str, tuple[str, str]]:
     return found
 
 
-class _Count(int):
+class Count(int):
     """A number that chooses a word: ``{n:page,pages}`` (English; Vietnamese needs none)."""
 
     def __format__(self, spec: str) -> str:
         one, comma, more = spec.partition(",")
         return super().__format__(spec) if not comma else one if self == 1 else more
+
+
+class _Many(str):
+    """What is written in a number's place (``50+``) and goes with the word for several."""
+
+    __slots__ = ()
+
+    def __format__(self, spec: str) -> str:
+        return spec.partition(",")[2] if "," in spec else super().__format__(spec)
 
 
 def say(language: Language, key: str, **values: object) -> str:
@@ -39,5 +48,10 @@ def say(language: Language, key: str, **values: object) -> str:
     ``{n:page,pages}`` stands for the word that goes with the number ``n``.
     """
     text = entries()[key][0 if language == "vi" else 1]
-    counts = {name: _Count(value) if type(value) is int else value for name, value in values.items()}
-    return text.format_map(counts) if values else text
+    return text.format_map({name: _counted(value) for name, value in values.items()}) if values else text
+
+
+def _counted(value: object) -> object:
+    if type(value) is int:
+        return Count(value)
+    return _Many(value) if isinstance(value, str) else value

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 from config.clock import iso_local, to_local, today_local
 from mailserver.accounts import Accounts
-from webmail.catalogue import Language, say
+from webmail.catalogue import Count, Language, say
 
 _WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _TINTS = ("", "b", "g", "y")
@@ -60,10 +60,24 @@ def day_group(us: int, today: date | None = None) -> str:
     return "date.this-week" if ago < 7 else "date.earlier"
 
 
-def number(value: int, language: Language) -> str:
+class Grouped(Count):
+    """A number that is written ``12.400`` (en: ``12,400``) and still chooses a word."""
+
+    language: Language
+
+    def __str__(self) -> str:
+        text = f"{int(self):,}"
+        return text.replace(",", ".") if self.language == "vi" else text
+
+    def __format__(self, spec: str) -> str:
+        return super().__format__(spec) if spec else str(self)
+
+
+def number(value: int, language: Language) -> Grouped:
     """``12.400`` (en: ``12,400``)."""
-    text = f"{value:,}"
-    return text.replace(",", ".") if language == "vi" else text
+    found = Grouped(value)
+    found.language = language
+    return found
 
 
 def size(octets: int, language: Language) -> str:

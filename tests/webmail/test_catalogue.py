@@ -12,6 +12,7 @@ import pytest
 
 import webmail
 from webmail.catalogue import entries, say
+from webmail.shown import number
 
 ROOM = Path(webmail.__file__).parent
 TEMPLATES = sorted((ROOM / "templates").rglob("*.html"))
@@ -115,3 +116,15 @@ def test_an_unknown_key_is_an_error() -> None:
     with pytest.raises(KeyError):
         say("vi", "mail.no-such-key")
     assert say("en", "mail.unread-count", n=3) == "3 unread"
+
+
+def test_every_count_takes_numbers_grouped_numbers_and_what_stands_for_one() -> None:
+    counted = [key for key, (_, en) in entries().items() if re.search(r"\{\w+:\w+,\w+\}", en)]
+    assert counted
+    for key in counted:
+        names = {name for _, name, _, _ in string.Formatter().parse(entries()[key][1]) if name}
+        for value in (1, 2, number(1200, "en"), "50+"):
+            assert say("en", key, **dict.fromkeys(names, value))
+    assert say("en", "document.found", n=number(1, "en")) == "1 document"
+    assert say("en", "document.found", n=number(1200, "en")) == "1,200 documents"
+    assert say("en", "document.found", n="50+") == "50+ documents"

@@ -226,3 +226,23 @@ def test_an_unpinned_seal_is_held_and_opened_again(documents: DocumentSite) -> N
     assert opened.status_code == 303
     assert "Kết luận khi nhận: Hợp lệ" in receiver.get(opened.headers["Location"]).text
     assert "Gói tin văn bản: Hợp lệ" in receiver.get("/mail/registry/1").text
+
+
+@pytest.mark.parametrize("language", ["vi", "en"])
+def test_every_page_opens_in_both_languages(documents: DocumentSite, language: str) -> None:
+    """With something on it: counts choose their words."""
+    ref = issue(documents)
+    documents.carry()
+    for who, paths in {
+        CLERK: (
+            *("/documents", "/documents?list=outgoing", "/documents/new", f"/documents/{ref}", "/registers"),
+            *("/mail/inbox", "/mail/registry", "/compose", "/scheduled", "/me", "/me/devices", "/me/filters"),
+        ),
+        LEADER: ("/signing", "/documents", "/me/away"),
+        DRAFTER: ("/documents", "/documents/new", "/mail/inbox?q=hop"),
+        AUDITOR: ("/audit", "/audit?q=TB", "/audit/entry/1", "/audit/log", "/registers"),
+    }.items():
+        browser = documents.signed_in(who, language)
+        for path in paths:
+            answer = browser.get(path)
+            assert answer.status_code == 200, (who, path, answer.text)
