@@ -5,17 +5,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-_STEP, _SIDE, _TOP, _MIDDLE = 30, 46, 22, 150
+_STEP, _SIDE, _TOP, _MIDDLE, _SWAY = 30, 42, 22, 155, 36
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node of the path or the sibling beside it, in the drawing's units."""
+    """A node of the path or the sibling beside it, in the drawing's units; ``right``: which side its mark stands on."""
 
     x: int
     y: int
     sibling: bool
     mark: str
+    right: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,8 @@ def drawing(index: int, size: int, hashes: tuple[bytes, ...]) -> Drawing:
         other = x + (_SIDE if left else -_SIDE)
         down = y + _STEP
         side.append(f"M{x} {y}L{other} {down}")
-        nodes.append(Node(other, down, True, sibling.hex()[:8]))
-        x = min(max(x + (-14 if left else 14), 90), 210)
+        nodes.append(Node(other, down, True, sibling.hex()[:8], left))
+        x = min(max(x + (-14 if left else 14), _MIDDLE - _SWAY), _MIDDLE + _SWAY)
         own.append(f"L{x} {down}")
         y = down
         nodes.append(Node(x, y, False, ""))
