@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from config.database import Database
 from config.refusal import Refused, Unavailable
 from config.seal import Seal, open_keyring
-from config.settings import Settings, read
+from config.settings import Settings
+from config.settings_file import read
 from config.wake import Wake
 from mailserver.accounts import Account, Accounts, Agency
 from mailserver.delivery import Delivery

@@ -19,7 +19,8 @@ import sqlalchemy as sa
 from config.database import Database
 from config.durable import write_durably
 from config.refusal import Refused
-from config.settings import DatabaseSettings, Paths, Settings, Store, Tls, example, read
+from config.settings import DatabaseSettings, Paths, Settings, Store, Tls
+from config.settings_file import example, read
 from congvan import migrate
 from congvan.backup.envelope import damaged, digest, exactly, identity_of, opening
 from congvan.backup.placing import into_bucket, into_files

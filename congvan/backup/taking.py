@@ -22,7 +22,8 @@ from config.clock import now_us, to_utc
 from config.durable import sync_folder, write_durably
 from config.leases import hold, release
 from config.refusal import Unavailable
-from config.settings import Settings, example
+from config.settings import Settings
+from config.settings_file import example
 from congvan import schema_version
 from congvan.backup.envelope import CHUNK, Writer, digest, sealing
 from congvan.backup.rows import dump

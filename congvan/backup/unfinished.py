@@ -8,7 +8,8 @@ from pathlib import Path
 
 from config.durable import sync_folder, write_durably
 from config.refusal import Refused
-from config.settings import Settings, Store, read
+from config.settings import Settings, Store
+from config.settings_file import read
 
 
 class Unfinished:

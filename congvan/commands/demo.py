@@ -14,7 +14,8 @@ from typing import Any
 
 from config.durable import write_durably
 from config.refusal import Unavailable
-from config.settings import Settings, read
+from config.settings import Settings
+from config.settings_file import read
 from congvan.output import emit, note
 from congvan.supervisor import Supervisor
 

@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from config.settings import read
+from config.settings_file import read
 from congvan.backup.restoring import restore
 from congvan.installation import Installation
 from congvan.output import emit

@@ -22,7 +22,8 @@ from config.durable import write_durably
 from config.seal import create_keyring
 from config.settings import Exchange as ExchangeSettings
 from config.settings import Installation as Named
-from config.settings import Listen, Mail, Paths, Queue, Settings, Signer, Submission, Tls, Web, example
+from config.settings import Listen, Mail, Paths, Queue, Settings, Signer, Submission, Tls, Web
+from config.settings_file import example
 from congvan import migrate
 from congvan.demo.people import BODIES, PROVINCE, TLS_NAME, Body, Person, people_of
 from congvan.installation import Installation

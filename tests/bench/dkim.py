@@ -38,7 +38,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from config.durable import write_durably
-from config.settings import Dns, example, read
+from config.settings import Dns
+from config.settings_file import example, read
 from tests.mailserver.dns.serving import DnsServer, Zone
 from tests.mailserver.senderauth.letters import Key, record, signed
 

@@ -15,7 +15,7 @@ import threading
 import time
 from pathlib import Path
 
-from config.settings import read
+from config.settings_file import read
 from congvan.roles import processes
 from congvan.roles.running import ready_file
 

@@ -21,7 +21,8 @@ import sqlalchemy as sa
 
 from config.durable import write_durably
 from config.seal import create_keyring
-from config.settings import Mail, Settings, example, read
+from config.settings import Mail, Settings
+from config.settings_file import example, read
 from congvan import migrate
 from congvan.demo.create import demo_settings
 from congvan.installation import Installation

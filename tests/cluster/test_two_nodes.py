@@ -26,7 +26,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from config.settings import DatabaseSettings, Paths, Settings, Store, example
+from config.settings import DatabaseSettings, Paths, Settings, Store
+from config.settings_file import example
 from congvan.demo.create import create, demo_settings
 from congvan.installation import Installation
 from mailserver.store.verify import verify_data

@@ -9,7 +9,7 @@ import pytest
 
 import config
 from config.refusal import Refused
-from config.settings import example, read
+from config.settings_file import example, read
 
 
 def test_the_example_file_is_what_the_settings_say() -> None:

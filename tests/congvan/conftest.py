@@ -15,7 +15,8 @@ import sqlalchemy as sa
 
 from config.seal import create_keyring
 from config.settings import Installation as Named
-from config.settings import Settings, Tls, example, read
+from config.settings import Settings, Tls
+from config.settings_file import example, read
 from congvan import migrate
 from congvan.installation import Installation
 from congvan.main import main

@@ -16,8 +16,9 @@ import sqlalchemy as sa
 
 from config.refusal import Refused
 from config.seal import create_keyring
-from config.settings import Backup, DatabaseSettings, Settings, example, read
+from config.settings import Backup, DatabaseSettings, Settings
 from config.settings import Store as StoreSettings
+from config.settings_file import example, read
 from congvan import migrate
 from congvan.backup.restoring import restore
 from congvan.backup.taking import manifests, take

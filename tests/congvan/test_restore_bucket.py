@@ -13,7 +13,8 @@ import pyrage
 import pytest
 
 from config.refusal import Refused
-from config.settings import Settings, example, read
+from config.settings import Settings
+from config.settings_file import example, read
 from congvan.backup.restoring import Restored, restore
 from congvan.backup.taking import take
 from congvan.installation import Installation, open_objects

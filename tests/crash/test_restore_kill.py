@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from config.settings import Settings, example, read
+from config.settings import Settings
+from config.settings_file import example, read
 from congvan.backup.taking import take
 from congvan.installation import Installation
 from mailserver.store.verify import verify_data
@@ -28,7 +29,7 @@ _PLACES = 12 if _LONG else 1
 _PROCESS = """
 import sys
 from pathlib import Path
-from config.settings import read
+from config.settings_file import read
 from congvan.backup.restoring import restore
 from mailserver.store.objects import Objects
 

@@ -10,7 +10,8 @@ import pytest
 
 from config.database import Database, metadata
 from config.seal import create_keyring
-from config.settings import Settings, example, read
+from config.settings import Settings
+from config.settings_file import example, read
 from congvan.installation import Installation
 from congvan.main import main
 from mailserver.store import blobs, outbound
