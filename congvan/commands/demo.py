@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -26,9 +27,9 @@ _THREE_THINGS = """
    1. Mở trang web, đăng nhập bằng tài khoản chuyên viên, viết một lá thư.
       Open the web page, sign in as a civil servant, write a letter.
    2. Phát hành một văn bản · issue a document:
-      congvan document issue {pdf} --agency H12.02 --to H12.03 --kind "Thông báo" \\
+      {program} document issue {pdf} --agency H12.02 --to H12.03 --kind "Thông báo" \\
         --subject "Lịch tập huấn" --signer lanhdao@sonoivu.camau.example --clerk canbo.vanthu@sonoivu.camau.example
-   3. Kiểm chứng · verify:  congvan audit verify    và    congvan verify {issued}
+   3. Kiểm chứng · verify:  {program} audit verify    và    {program} verify {issued}
 """
 
 
@@ -107,11 +108,12 @@ def _tell(args: argparse.Namespace, settings: Settings, answer: dict[str, Any], 
         "\n  Tài khoản · accounts (mật khẩu dùng cho web, IMAP, SMTP; tất cả trong ready.json)",
         *(f"   {one['role']:15} {one['address']:42} {one['password']}" for one in chosen),
     ]
+    program = shlex.quote(sys.argv[0])
     document = next(iter(answer["documents"]), None)
     if document is not None:
         pdf = Path(answer["config"]).parent / "draft.pdf"
-        lines.append(_THREE_THINGS.format(pdf=pdf, issued=document["pdf"]))
-    lines.append("  Dừng · stop: Ctrl-C (hoặc `congvan stop`)")
+        lines.append(_THREE_THINGS.format(program=program, pdf=pdf, issued=document["pdf"]))
+    lines.append(f"  Dừng · stop: Ctrl-C (hoặc `{program} stop`)")
     emit(args, answer, "\n".join(lines))
 
 
