@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,19 +24,23 @@ def _empty(url: str) -> None:
     engine.dispose()
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_upgrading_gives_the_programs_schema(
-    kind: str, request: pytest.FixtureRequest, tmp_path: Path
-) -> None:
-    url = f"sqlite:///{tmp_path}/x.db"
-    if kind == "postgresql":
-        url = request.getfixturevalue("postgres_url")
-        _empty(url)
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty database."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/x.db"
+        return
+    server: str = request.getfixturevalue("postgres_url")
+    _empty(server)
+    yield server
+    _empty(server)
+
+
+def test_upgrading_gives_the_programs_schema(url: str) -> None:
     migrate.upgrade(url)
     migrate.upgrade(url)
     migrate.check(url)
-    if kind == "postgresql":
-        _empty(url)
+    if not url.startswith("sqlite"):
         return
     engine = sa.create_engine(url)
     with engine.connect() as conn:
@@ -44,14 +49,7 @@ def test_upgrading_gives_the_programs_schema(
     assert {row.name for row in made if "WITHOUT ROWID" in row.sql} == _WITHOUT_ROWID
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_an_older_database_is_brought_up_and_a_newer_one_left_alone(
-    kind: str, request: pytest.FixtureRequest, tmp_path: Path
-) -> None:
-    url = f"sqlite:///{tmp_path}/x.db"
-    if kind == "postgresql":
-        url = request.getfixturevalue("postgres_url")
-        _empty(url)
+def test_an_older_database_is_brought_up_and_a_newer_one_left_alone(url: str) -> None:
     migrate.upgrade(url, "0011")
     assert schema_version.is_behind(url)
     migrate.upgrade(url)
@@ -65,8 +63,6 @@ def test_an_older_database_is_brought_up_and_a_newer_one_left_alone(
     with engine.begin() as conn:
         conn.execute(sa.text(f"UPDATE alembic_version SET version_num = '{schema_version.newest()}'"))
     engine.dispose()
-    if kind == "postgresql":
-        _empty(url)
 
 
 def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:

@@ -10,16 +10,19 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from config.settings import Exchange as ExchangeSettings
 from config.settings import Installation, Listen, Settings, Web
 from exchange.exchange import Exchange
+from exchange.signing.keys import KeyStore
 from exchange.signing.pdf.compose import Draft, compose_draft
-from exchange.signing.provision import AgencyKeys, PersonKey, Places, provision
+from exchange.signing.provision import AgencyKeys, PersonKey, Places, issuing_authority, provision
 from exchange.signing.signer import SignerSettings, serve
 from exchange.signing.signer_client import SignerClient
 from exchange.signing.token_module import TokenPlace
+from exchange.trust import authority as ca
 from mailserver.accounts import Accounts, Agency
 from mailserver.delivery import Delivery
 from policy.ledger.store import Sequencer
@@ -177,3 +180,22 @@ def draft_pdf(subject: str = "Về việc họp giao ban", kind: str = "Thông b
             kind=kind,
         )
     )
+
+
+def ends_in(office: Office, address: str, days: int) -> None:
+    """The certificate of a person (``address``) ends in ``days`` (negative: has ended); the key is as it was."""
+    trust, who = office.exchange.trust, office.province.people[address]
+    store = KeyStore(office.folder / "keys", office.folder / "signer.key")
+    certificate = ca.person_certificate(
+        issuing_authority(store, trust),
+        store.elliptic(f"person:{address}")[0].public_key(),
+        agency=who.agency_name,
+        title=who.title,
+        name=who.name,
+        address=address,
+        approval="file",
+        now=datetime.now(UTC) - timedelta(days=2 * 365 - days, hours=-1),
+    )
+    issuing = trust.issuing_certificate()
+    assert issuing is not None
+    trust.put_person(address, [certificate, issuing])

@@ -22,7 +22,7 @@ from exchange.signing.key_client import Keys
 from exchange.signing.keys import KeyStore
 from exchange.signing.provision import issuing_authority
 from exchange.trust import authority as ca
-from tests.exchange.documents.office import Office, draft_pdf
+from tests.exchange.documents.office import Office, draft_pdf, ends_in
 from tests.exchange.documents.test_signers import CLERK, LEADER, OTHER_CLERK, OTHER_LEADER, ref_of
 from tests.exchange.receiving.carrying import issue
 
@@ -44,22 +44,8 @@ def revoke(office: Office, code: str = "") -> None:
 
 
 def ended(office: Office) -> None:
-    """The leader's certificate ended yesterday; key and everything else are as they were."""
-    trust, who = office.exchange.trust, office.province.people[LEADER]
-    store = KeyStore(office.folder / "keys", office.folder / "signer.key")
-    certificate = ca.person_certificate(
-        issuing_authority(store, trust),
-        store.elliptic(f"person:{LEADER}")[0].public_key(),
-        agency=who.agency_name,
-        title=who.title,
-        name=who.name,
-        address=LEADER,
-        approval="file",
-        now=datetime.now(UTC) - timedelta(days=2 * 365 + 1),
-    )
-    issuing = trust.issuing_certificate()
-    assert issuing is not None
-    trust.put_person(LEADER, [certificate, issuing])
+    """The leader's certificate ended yesterday."""
+    ends_in(office, LEADER, -1)
 
 
 @pytest.mark.parametrize(

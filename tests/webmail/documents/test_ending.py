@@ -3,32 +3,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
 from congvan import certificates_check
-from exchange.signing.keys import KeyStore
-from exchange.signing.provision import issuing_authority
-from exchange.trust import authority as ca
+from tests.exchange.documents.office import ends_in
 from tests.webmail.documents.conftest import LEADER, DocumentSite
-
-
-def leaves(site: DocumentSite, days: int) -> None:
-    """The leader's certificate ends in ``days``."""
-    office = site.office
-    trust, who = office.exchange.trust, site.person(LEADER)
-    store = KeyStore(office.folder / "keys", office.folder / "signer.key")
-    made = ca.person_certificate(
-        issuing_authority(store, trust),
-        store.elliptic(f"person:{LEADER}")[0].public_key(),
-        agency=who.agency_name,
-        title=who.title,
-        name=who.name,
-        address=LEADER,
-        now=datetime.now(UTC) - timedelta(days=2 * 365 - days, hours=-1),
-    )
-    issuing = trust.issuing_certificate()
-    assert issuing is not None
-    trust.put_person(LEADER, [made, issuing])
 
 
 def test_the_holder_and_the_operator_are_told(documents: DocumentSite) -> None:
@@ -36,7 +13,7 @@ def test_the_holder_and_the_operator_are_told(documents: DocumentSite) -> None:
     assert "gia hạn" not in leader.get("/signing").text
     assert certificates_check.look(settings)[0]
     for days, vi in ((12, "Chứng thư ký còn 12 ngày"), (-3, "Chứng thư ký đã hết hạn")):
-        leaves(documents, days)
+        ends_in(documents.office, LEADER, days)
         assert vi in leader.get("/signing").text
         good, said, english = certificates_check.look(settings)
         assert (good, f"{LEADER} ({days})" in said, "1 end soon" in english) == (False, True, True)
