@@ -265,9 +265,10 @@ def neighbours(positions: Sequence[int]) -> range | None:
     return None
 
 
-def positions_of(view: View, wanted: SequenceSet, *, uid: bool) -> list[int]:
-    """The positions of the messages that a set names, gone ones included."""
-    return [at for span in wanted.positions(view.uids, uid=uid) for at in span]
+def positions_of(view: View, wanted: SequenceSet, *, uid: bool) -> Sequence[int]:
+    """The positions of the messages that a set names, gone ones included; neighbours as a range."""
+    spans = wanted.positions(view.uids, uid=uid)
+    return spans[0] if len(spans) == 1 else [at for span in spans for at in span]
 
 
 def uids_of(view: View, wanted: SequenceSet, *, uid: bool) -> list[int]:

@@ -10,6 +10,7 @@ All functions of a connection; writers hold the mailbox's row.
 
 from __future__ import annotations
 
+import sys
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
@@ -107,13 +108,24 @@ def over_columns(
 
 def change(flags: array[int], modseqs: array[int], here: slice, how: str, mask: int, modseq: int) -> None:
     """Change the flags of neighbours, in place."""
-    some, count = flags[here], here.stop - here.start
-    new = {one: flagged(one, how, mask) for one in set(some)}
+    flags[here] = changed(flags[here], how, mask)
+    modseqs[here] = array("q", [modseq]) * (here.stop - here.start)
+
+
+def changed(flags: array[int], how: str, mask: int) -> array[int]:
+    """All these flags after a change."""
+    new = {one: flagged(one, how, mask) for one in set(flags)}
     if len(new) == 1:
-        flags[here] = array("q", new.values()) * count
-    else:
-        flags[here] = array("q", map(new.__getitem__, some))
-    modseqs[here] = array("q", [modseq]) * count
+        return array("q", new.values()) * len(flags)
+    if sys.byteorder == "big" or max(*new, *new.values()) > 255:  # with keywords
+        return array("q", map(new.__getitem__, flags))
+    octets = bytearray(
+        flags.itemsize * len(flags)
+    )  # the lowest octet of each is all there is: ten times faster
+    octets[:: flags.itemsize] = flags.tobytes()[:: flags.itemsize].translate(
+        bytes([new.get(one, 0) for one in range(256)])
+    )
+    return array("q", bytes(octets))
 
 
 def suit(conn: sa.Connection, ref: Ref, count: int, spans: Sequence[tuple[int, int]]) -> bool:

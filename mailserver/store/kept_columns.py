@@ -18,12 +18,12 @@ import sqlalchemy as sa
 
 from mailserver.store import changelog, flag_ranges, listing, snapshots
 from mailserver.store.listing import Columns
-from mailserver.store.model import Mailbox, Ref
+from mailserver.store.model import Change, Mailbox, Ref
 from mailserver.store.snapshots import SMALL
 
 log = logging.getLogger("congvan.store")
 
-_MOST_CHANGES = 200
+_MOST_CHANGES = 500
 _PART = 32
 """What one message costs whose flags are read from its row, beside one whose change stands in the log."""
 _MOST_TIMES = 8
@@ -67,6 +67,20 @@ class KeptColumns:
                 self._size -= _ITEM * len(gone.uids)
 
 
+def _lasting(changes: list[Change]) -> list[Change]:
+    """Without changes of flags that a later one of the same flags of the same messages makes void."""
+    found: list[Change] = []
+    later: set[tuple[int, int, int]] = set()
+    for one in reversed(changes):
+        if one.how in ("add", "remove"):
+            key = (one.first_uid, one.last_uid, one.mask)
+            if key in later:
+                continue
+            later.add(key)
+        found.append(one)
+    return found[::-1]
+
+
 def _of_snapshot(conn: sa.Connection, ref: Ref, exists: int, highestmodseq: int) -> Columns | None:
     try:
         kept = snapshots.read(conn, ref)
@@ -92,7 +106,7 @@ def followed(
     last = uids[-1] if uids else 0
     work = 0
     unclear: list[tuple[int, int]] = []
-    for one in changes:
+    for one in _lasting(changes):
         here = slice(bisect_left(uids, one.first_uid), bisect_right(uids, one.last_uid))
         if here.start == here.stop or one.kind == "expunged":
             continue

@@ -22,7 +22,7 @@ from mailserver.store.model import Ref
 
 SMALL = 1000
 """Mailboxes with fewer messages have none: their rows are read in half a millisecond."""
-_LONG = 50
+_LONG = 100
 """So many entries of the change log are followed before a new one is written."""
 _ITEMS = "Iqq"
 _EACH = sum(array(one).itemsize for one in _ITEMS)

@@ -67,7 +67,7 @@ def _named(view: View, uids: Sequence[int], *, uid: bool) -> bytes:
 
 
 async def _store(
-    session: Session, view: View, positions: list[int], how: str, mask: int, *, silent: bool
+    session: Session, view: View, positions: Sequence[int], how: str, mask: int, *, silent: bool
 ) -> None:
     """Change slice by slice; the next one is on its way to the disk while the answer to this one is written."""
     uids, store = view.uids, session.services.store
@@ -99,7 +99,7 @@ async def _store(
         before = {}
         if silent and not done.foreseen:
             before = await session.aside(len(part), lambda: {uids[at]: view.flags(at) for at in part})  # noqa: B023
-        if not await session.aside(len(changing), partial(view.flagged, changing, how, mask, done)):
+        if not await session.aside(_weight(changing), partial(view.flagged, changing, how, mask, done)):
             await session.absorb()
         if start < len(there):
             coming = await begin(start)
@@ -114,10 +114,15 @@ async def _store(
             await session.aside(len(done.changed), silence)
 
 
+def _weight(positions: Sequence[int]) -> int:
+    """What changing flags there costs: of neighbours they are changed together."""
+    return len(positions) // 64 if isinstance(positions, range) else len(positions)
+
+
 async def _store_unchanged(
     session: Session,
     view: View,
-    positions: list[int],
+    positions: Sequence[int],
     how: str,
     mask: int,
     unchanged_since: int | None,
