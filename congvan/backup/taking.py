@@ -47,7 +47,7 @@ class Taken:
 
 def manifests(folder: Path) -> list[dict[str, Any]]:
     """The generations in a backup folder, oldest first; unfinished ones are left out."""
-    found = [json.loads(path.read_bytes()) for path in sorted(folder.glob("*/manifest.json"))]
+    found = [json.loads(path.read_bytes()) for path in sorted(folder.glob("[!.]*/manifest.json"))]
     return sorted(found, key=lambda one: str(one["name"]))
 
 
@@ -58,7 +58,6 @@ def take(parts: Installation, folder: Path) -> Taken:
     older = manifests(folder)
     name = to_utc(now_us()).strftime("%Y%m%dT%H%M%S.%fZ")
     place = folder / f".{name}"
-    place.mkdir(mode=0o700)
     recipient = settings.backup.recipient
     copied = 0
     if not hold(parts.database, REMOVAL, _LEASE_S):
@@ -68,6 +67,8 @@ def take(parts: Installation, folder: Path) -> Taken:
             "Segments are being removed just now; try again in a minute.",
         )
     try:
+        _clear(folder)
+        place.mkdir(mode=0o700)
         _files(place / "ledger.age", recipient, settings.data_dir, ("ledger",), {})
         with parts.database.reading() as conn, sealing(place / "database.age", recipient) as out:
             counted = dump(conn, out)
@@ -108,6 +109,12 @@ def take(parts: Installation, folder: Path) -> Taken:
     place.rename(folder / name)
     sync_folder(folder)
     return Taken(name, sum(counted.values()), copied, len(held))
+
+
+def _clear(folder: Path) -> None:
+    """Remove what backups left that were killed; under the lease there is no other one at work."""
+    for place in folder.glob(".[0-9]*T*Z"):
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def mac(seal: Any, told: dict[str, Any]) -> str:
