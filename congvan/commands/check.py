@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import resource
-import shutil
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,34 +19,27 @@ from cryptography import x509
 from config.clock import now_us
 from config.refusal import Refused
 from config.settings import Settings
-from congvan import certificates_check, dns_check, status_check, turns_check
+from congvan import certificates_check, dns_check, status_check, storage_check, turns_check
 from congvan.installation import (
-    Installation,
     find_settings,
     open_database,
     open_rulebook,
     open_seal,
-    open_storage,
 )
 from congvan.output import emit
 from congvan.supervisor import running_pid
 from exchange.signing.signer_client import SignerClient
 from exchange.trust.directory import TrustDirectory
-from mailserver.accounts import AccountRef, Accounts
+from mailserver.accounts import Accounts
 from mailserver.accounts.schema import account
 from mailserver.hygiene.screening import resolver_of, scanner_of
 from mailserver.senderauth import keys
-from mailserver.store import fullness, schema
-from mailserver.store.compaction import usage
-from mailserver.store.quota import FULL, level
+from mailserver.store import schema
 from policy.ledger.schema import entry, pending
 from webmail.pages.setup import servers
 
 _DAYS_LEFT = 30
-_BYTES_LEFT = 2 * 1024**3
-_WASTE_LEFT = 1024**3
 _PENDING_S = 60
-_NAMED = 5
 _CONNECTIONS = 5  # of a person's programs at once
 _FILES = 1000  # beside them
 
@@ -206,71 +198,10 @@ def _writing(settings: Settings) -> Iterator[Line]:
     yield Line("writing", *turns_check.look(settings))
 
 
-def _disk(settings: Settings) -> Iterator[Line]:
-    free = shutil.disk_usage(settings.data_dir).free
-    size = f"{free / 1024**3:.1f} GB"
-    good = free > _BYTES_LEFT
-    yield Line(
-        "disk",
-        good,
-        f"còn {size}" + ("" if good else ": thêm đĩa, khi hết đĩa thư bị hoãn (4xx)"),
-        f"{size} free" + ("" if good else ": add disk; without room mail is deferred (4xx)"),
-    )
-
-
-def _storage(settings: Settings) -> Iterator[Line]:
-    """Room that compaction has not given back yet."""
-    database, storage = open_database(settings), open_storage(settings)
-    try:
-        with database.reading() as conn:
-            found = usage(conn, storage).values()
-    finally:
-        database.close()
-        storage.close()
-    size, waste = sum(one.size for one in found), sum(one.waste for one in found)
-    good = waste < max(size // 2, _WASTE_LEFT)
-    shown = f"{size / 1024**2:.1f} MB, {waste / 1024**2:.1f} MB"
-    yield Line(
-        "storage",
-        good,
-        f"{shown} thừa" + ("" if good else ": xem nhật ký worker, store.compact_percent"),
-        f"{shown} waste" + ("" if good else ": see the worker's log, store.compact_percent"),
-    )
-
-
-def _quota(settings: Settings) -> Iterator[Line]:
-    """Who has no room left, or soon none: the worst by name."""
-    parts = Installation(settings)
-    try:
-        limits = parts.store.limits
-        with parts.database.reading() as conn:
-            near = [
-                (level(one.used, one.limit, limits.warn_percent), one) for one in fullness.uses(conn, limits)
-            ]
-        near = sorted((found for found in near if found[0]), key=lambda found: -found[1].percent)
-        full = sum(found == FULL for found, _ in near)
-        worst = ", ".join(f"{_named(parts.accounts, one)} {one.percent} %" for _, one in near[:_NAMED])
-    finally:
-        parts.close()
-    if len(near) > _NAMED:
-        worst += ", …"
-    yield Line(
-        "quota",
-        not near,
-        f"{len(near)} sắp đầy, {full} đã đầy ({worst}): `congvan account quota` hoặc `agency quota … --set`"
-        if near
-        else "không hộp thư nào sắp đầy",
-        f"{len(near)} nearly full, {full} of them full ({worst}): `congvan account quota` or `agency quota … --set`"
-        if near
-        else "no mailbox is nearly full",
-    )
-
-
-def _named(accounts: Accounts, one: fullness.Use) -> str:
-    if one.account:
-        found = accounts.by_ref(AccountRef(one.agency, one.account))
-        return found.address if found is not None else f"{one.agency}.{one.account}"
-    return next((of.code for of in accounts.agencies() if of.number == one.agency), str(one.agency))
+def _room(settings: Settings) -> Iterator[Line]:
+    yield Line("disk", *storage_check.disk(settings))
+    yield Line("storage", *storage_check.waste(settings))
+    yield Line("quota", *storage_check.quota(settings))
 
 
 def _backup(settings: Settings) -> Iterator[Line]:
@@ -387,10 +318,8 @@ _LOOKS = (
     _signer,
     _certificates,
     _status,
-    _disk,
+    _room,
     _writing,
-    _storage,
-    _quota,
     _backup,
     _database,
     _rules,
