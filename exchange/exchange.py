@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
+from cryptography import x509
+
 from config.database import Database
 from config.refusal import Refused
 from config.seal import Seal
@@ -121,7 +123,14 @@ class Exchange:
 
     def ending_of_person(self, address: str) -> Finding | None:
         """What R-SIG-21 says of a person's certificate, when it ends soon or is revoked."""
-        facts = facts_of(self.trust.certificate_of_person(address), address, self.trust.anchors(), "periodic")
+        return self._ending(self.trust.certificate_of_person(address), address)
+
+    def ending_of_seal(self, code: str) -> Finding | None:
+        """The same of an agency's seal."""
+        return self._ending(self.trust.signing_certificate_of_agency(code), self.agency(code).name)
+
+    def _ending(self, certificate: x509.Certificate | None, holder: str) -> Finding | None:
+        facts = facts_of(certificate, holder, self.trust.anchors(), "periodic")
         return next(iter(judge(facts, self.rulebook).findings), None)
 
     def approval_of_seal(self, code: str) -> str:

@@ -52,21 +52,21 @@ def valid_before_signing(facts: CertificateFacts, _: Parameters) -> Said | None:
     periodic="warn",
 )
 def ends_soon(facts: CertificateFacts, parameters: Parameters) -> Said | None:
-    """Said where the holder signs and by `congvan check`. Days that are not known say nothing."""
+    """Said where the holder signs, where clerks issue, and by `congvan check`. Days that are not known say nothing."""
     if facts.state == "revoked":
         return Said(
-            "Chứng thư ký đã bị thu hồi nên không ký được. Nhờ cán bộ CNTT của cơ quan cấp lại.",
-            "The signing certificate was revoked, so nothing can be signed. Have your officer issue a new one.",
+            f"Chứng thư ký ({facts.holder}) đã bị thu hồi nên không ký được. Nhờ cán bộ CNTT của cơ quan cấp lại.",
+            f"The signing certificate ({facts.holder}) was revoked, so nothing can be signed. Have your officer issue a new one.",
         )
     days = facts.days_left
     if days is None or days > parameters["days"]:
         return None
     if days < 0:
         return Said(
-            "Chứng thư ký đã hết hạn nên không ký được. Nhờ cán bộ CNTT của cơ quan gia hạn.",
-            "The signing certificate has ended, so nothing can be signed. Have your officer renew it.",
+            f"Chứng thư ký ({facts.holder}) đã hết hạn nên không ký được. Nhờ cán bộ CNTT của cơ quan gia hạn.",
+            f"The signing certificate ({facts.holder}) has ended, so nothing can be signed. Have your officer renew it.",
         )
     return Said(
-        f"Chứng thư ký còn {days} ngày. Nhờ cán bộ CNTT của cơ quan gia hạn trước khi hết hạn.",
-        f"The signing certificate ends in {days} day{'' if days == 1 else 's'}. Have your officer renew it before.",
+        f"Chứng thư ký ({facts.holder}) còn {days} ngày. Nhờ cán bộ CNTT của cơ quan gia hạn trước khi hết hạn.",
+        f"The signing certificate ({facts.holder}) ends in {days} day{'' if days == 1 else 's'}. Have your officer renew it before.",
     )

@@ -276,7 +276,7 @@ def _list(direction: str, chosen: str, query: str, listing: Listing) -> AnyRespo
 
 
 def _form(form: Issuing, problems: dict[str, list[Note]] | None = None, status: int = 200) -> AnyResponse:
-    settings = frame.parts().settings
+    settings, issues = frame.parts().settings, issuing.issues(frame.account())
     return page(
         "documents/new.html",
         place="documents.outgoing",
@@ -284,7 +284,8 @@ def _form(form: Issuing, problems: dict[str, list[Note]] | None = None, status: 
         form=form,
         problems=problems or {},
         choices=issuing.choices(form),
-        issues=issuing.issues(frame.account()),
+        issues=issues,
+        ending=frame.parts().exchange.ending_of_seal(frame.account().agency_code) if issues else None,
         demo=settings.installation.demo,
         letter_unit=settings.exchange.letter_unit,
     )
