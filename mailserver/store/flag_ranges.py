@@ -115,7 +115,7 @@ def change(flags: array[int], modseqs: array[int], here: slice, how: str, mask: 
 def changed(flags: array[int], how: str, mask: int) -> array[int]:
     """All these flags after a change."""
     new = {one: flagged(one, how, mask) for one in set(flags)}
-    if len(new) == 1:
+    if len(new) < 2:
         return array("q", new.values()) * len(flags)
     if sys.byteorder == "big" or max(*new, *new.values()) > 255:  # with keywords
         return array("q", map(new.__getitem__, flags))
