@@ -7,6 +7,7 @@ Exit codes (DESIGN §5): 0 done, 1 refused or failed the check, 2 wrong use, 3 n
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import locale
 import logging
@@ -92,9 +93,22 @@ def main(words: Sequence[str] | None = None) -> int:
         return _refused(args, problem, 1)
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
+    except OSError as problem:
+        if problem.errno in (errno.ENOSPC, errno.EDQUOT):
+            return _refused(args, _disk_full(problem), 3)
+        if not isinstance(problem, BrokenPipeError):
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _disk_full(problem: OSError) -> Unavailable:
+    where = f" ({problem.filename})" if problem.filename else ""
+    return Unavailable(
+        "disk-full",
+        f"Hết chỗ trên đĩa{where}, việc chưa xong. Dọn hoặc thêm đĩa rồi chạy lại cùng lệnh.",
+        f"The disk is full{where}, this was not finished. Make room and run the same command again.",
+    )
 
 
 def _everywhere(words: list[str]) -> tuple[list[str], argparse.Namespace]:

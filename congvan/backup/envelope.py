@@ -56,6 +56,24 @@ class Writer:
         self._stream.write(data)
 
 
+class _Told:
+    """A file whose own error is kept: the library would give its text only."""
+
+    def __init__(self, file: BinaryIO, failed: list[BaseException]) -> None:
+        self._file = file
+        self._failed = failed
+
+    def write(self, data: bytes) -> int:
+        try:
+            return self._file.write(data)
+        except OSError as problem:
+            self._failed.append(problem)
+            raise
+
+    def flush(self) -> None:
+        self._file.flush()
+
+
 @contextmanager
 def sealing(path: Path, recipient: str) -> Iterator[Writer]:
     """Write an age file for ``recipient`` (``age1…``); durable when the body is through."""
@@ -74,7 +92,7 @@ def sealing(path: Path, recipient: str) -> Iterator[Writer]:
         try:
             with os.fdopen(read_end, "rb") as source, path.open("wb") as target:
                 os.fchmod(target.fileno(), 0o600)
-                pyrage.encrypt_io(source, target, [key])
+                pyrage.encrypt_io(source, _Told(target, failed), [key])
                 target.flush()
                 os.fsync(target.fileno())
         except BaseException as problem:
