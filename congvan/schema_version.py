@@ -7,8 +7,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from config.database import DatabaseUnavailable
 from config.refusal import Refused
+from config.writer import DatabaseUnavailable
 
 _VERSIONS = Path(__file__).parent / "migrations" / "versions"
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from config.database import after_commit
+from config.writer import after_commit
 from exchange.exchange import Exchange
 from mailserver.store import blobs, outbound
 from mailserver.store.blobs import Prepared

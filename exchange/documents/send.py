@@ -10,8 +10,8 @@ import hashlib
 import sqlalchemy as sa
 
 from config.clock import now_us, to_local
-from config.database import after_commit
 from config.refusal import Refused
+from config.writer import after_commit
 from exchange.documents import annexes, carrying, facts, files, joint_rows, judged, kinds, records
 from exchange.documents import number as numbering
 from exchange.documents.model import Document

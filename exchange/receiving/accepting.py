@@ -11,8 +11,8 @@ import dataclasses
 import sqlalchemy as sa
 
 from config.clock import now_us, to_local
-from config.database import after_commit
 from config.refusal import Refused
+from config.writer import after_commit
 from exchange.documents import facts, files, records, schema
 from exchange.documents.issuers import issuers
 from exchange.documents.judged import verdict_of

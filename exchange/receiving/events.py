@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from config.clock import now_us
-from config.database import after_commit
+from config.writer import after_commit
 from exchange.documents import records, schema
 from exchange.documents.model import DocumentRef
 from exchange.exchange import Exchange

@@ -13,7 +13,7 @@ from dataclasses import replace
 import sqlalchemy as sa
 
 from config.clock import now_us
-from config.database import after_commit
+from config.writer import after_commit
 from exchange.documents import facts, files, records, schema
 from exchange.documents.files import Written
 from exchange.documents.kinds import find_kind

@@ -16,8 +16,8 @@ from typing import TypeAlias
 import sqlalchemy as sa
 from cryptography import x509
 
-from config.database import after_commit
 from config.refusal import Refused
+from config.writer import after_commit
 from exchange.documents import files, records, schema
 from exchange.documents.judged import verdict_of
 from exchange.documents.model import Document, DocumentRef

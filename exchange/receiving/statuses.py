@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from config.clock import now_us
-from config.database import after_commit
 from config.refusal import Refused
+from config.writer import after_commit
 from exchange.documents import files, finding, records
 from exchange.documents.files import Written
 from exchange.documents.model import Document, Happened, Recipient

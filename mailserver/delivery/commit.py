@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from config.clock import now_us
-from config.database import after_commit
 from config.refusal import Refused
+from config.writer import after_commit
 from mailserver.accounts import AccountRef, Accounts
 from mailserver.delivery import room, spread
 from mailserver.delivery.filtering import Filtered

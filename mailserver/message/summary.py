@@ -20,6 +20,7 @@ from mailserver.message.wire import Cuts, body
 _HEAD = struct.Struct("<2sIIII")
 _MAGIC = b"V2"
 _NO_FIELDS = 0xFFFFFFFF
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,11 +204,7 @@ class Summary:
     def pack(self) -> bytes:
         """Bytes for storing; `unpack` reads them."""
         rest = (
-            self._rest
-            if self._details is None
-            else json.dumps(_plain(self._details), ensure_ascii=False, separators=(",", ":")).encode(
-                "utf-8", "replace"
-            )
+            self._rest if self._details is None else _JSON(_plain(self._details)).encode("utf-8", "replace")
         )
         kept = self.fields
         head = _HEAD.pack(

@@ -10,9 +10,10 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
-from config.database import Database, after_commit, after_commit_together
+from config.database import Database
 from config.seal import Seal
 from config.wake import Wake
+from config.writer import after_commit, after_commit_together
 from mailserver.accounts.model import AccountRef
 from mailserver.store import (
     blobs,

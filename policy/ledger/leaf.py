@@ -39,6 +39,7 @@ _DOMAIN = b"congvan-commitment/1\n"
 _KIND = re.compile(r"[a-z][a-z0-9-]*(\.[a-z0-9-]+)*")
 _MAX_KIND = 40
 _MAX_DEPTH = 16
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 _MAX_INTEGER = 2**53 - 1
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,17}")
 
@@ -95,12 +96,7 @@ def canonical(subject: str, detail: Mapping[str, JSON]) -> bytes:
     Raises ValueError for fractions, numbers beyond ±(2^53−1), lone surrogates, depth over 16 and more than
     16 KiB.
     """
-    data = json.dumps(
-        _ordered({"subject": subject, "detail": detail}, 0),
-        ensure_ascii=False,
-        separators=(",", ":"),
-        allow_nan=False,
-    ).encode("utf-8")
+    data = _JSON(_ordered({"subject": subject, "detail": detail}, 0)).encode("utf-8")
     if len(data) > MAX_DETAIL:
         raise ValueError("detail of an entry is larger than 16 KiB")
     return data

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from config.database import Database, DatabaseUnavailable, after_commit, after_commit_together
+from config.database import Database
 from config.leases import hold, lease, release
+from config.writer import DatabaseUnavailable, after_commit, after_commit_together
 
 
 def add(name: str) -> sa.Insert:

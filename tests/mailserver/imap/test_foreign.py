@@ -137,7 +137,7 @@ def test_s30_the_work_does_not_tell_either(
     names = (there, there.replace("Chung", "KhongCo"))
     asked: list[str] = []
     database = shared.province.database
-    for engine in {database._reader, database._writer}:
+    for engine in {database._reader, database._writer._engine}:
         sa.event.listen(engine, "before_cursor_execute", lambda _c, _u, text, *_: asked.append(text))
     execute = Statement._execute
 

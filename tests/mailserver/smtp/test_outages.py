@@ -18,7 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from config.database import Database, DatabaseUnavailable
+from config.database import Database
+from config.writer import DatabaseUnavailable
 from mailserver.store.verify import verify_data
 from tests.conftest import PostgreSQL, Province, one_province
 from tests.mailserver.smtp.serving import Serving, Talk, serving

@@ -13,9 +13,10 @@ from types import SimpleNamespace
 import pytest
 import sqlalchemy as sa
 
-from config.database import Database, DatabaseUnavailable
+from config.database import Database
 from config.leases import lease
 from config.turns import Holder, WriterStuck, holder
+from config.writer import DatabaseUnavailable
 from congvan import turns_check
 from tests.conftest import Province
 from tests.mailserver.smtp.serving import Talk, serving
