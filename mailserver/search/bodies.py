@@ -62,7 +62,7 @@ class Bodies:
         for start in range(0, len(unknown), _RUN):
             check()
             run = unknown[start : start + _RUN]
-            for blob, packed in texts.read(self._store, run).items():
+            for blob, packed in texts.read(self._store, run):
                 answer = known[blob] = texts.holds(packed, octets, whole=whole)
                 if answer:
                     found.add(blob)

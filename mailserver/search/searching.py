@@ -256,7 +256,10 @@ class Searcher:
         wanted = fold_line(key.text)
         every = isinstance(among, range) and len(among) == len(blobs)
         possible = bodies.candidates(blobs if every else [blobs[at] for at in among], wanted, fuzzy=key.fuzzy)
-        left = among if possible is None else [at for at in among if blobs[at] in possible]
+        left: Sequence[int] = among
+        if possible is not None:
+            each = enumerate(blobs) if every else ((at, blobs[at]) for at in among)
+            left = [at for at, blob in each if blob in possible]
         found = bodies.holding(
             [blobs[at] for at in left], wanted, whole=key.name == "TEXT", fuzzy=key.fuzzy, check=self._check
         )

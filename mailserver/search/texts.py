@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import sqlalchemy as sa
 from cryptography.exceptions import InvalidTag
@@ -28,7 +28,7 @@ from mailserver.store import schema as stored
 
 log = logging.getLogger("congvan.search")
 
-RUN = 64
+RUN = 128
 """So many are read by one statement."""
 _LONGEST = 256 * 1024
 _FILL = 256
@@ -62,18 +62,19 @@ def holds(packed: bytes, wanted: Sequence[bytes], *, whole: bool) -> bool:
     return all(packed.find(one, start) >= 0 for one in wanted)
 
 
-def read(store: Store, blobs: Sequence[int]) -> dict[int, bytes]:
-    """The packed texts of at most `RUN` blobs; those that have none are left out."""
+def read(store: Store, blobs: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+    """(blob, packed text) of at most `RUN` blobs, one opened at a time; those that have none are left out."""
     asked = [*blobs, *[blobs[-1]] * (RUN - len(blobs))]
     with store.database.reading() as conn:
         rows = _READ.rows(conn, **dict(zip(_ASKED, asked, strict=True)))
-    key, found = store.seal.blob_key, {}
+    key = store.seal.blob_key
     for blob, row, wrapped_key, name in rows:
         try:
-            found[blob] = zlib.decompress(key(wrapped_key).decrypt(row[:12], row[12:], _PLACE + name))
+            packed = zlib.decompress(key(wrapped_key).decrypt(row[:12], row[12:], _PLACE + name))
         except (InvalidTag, SealBroken, zlib.error):  # `verify-data` tells of it; the message is read
             log.warning("the folded text of blob %d can't be read", blob)
-    return found
+            continue
+        yield blob, packed
 
 
 def fill(store: Store) -> bool:

@@ -75,7 +75,7 @@ def _sample(store: Store, blobs: list[int], unfolded: int, found: list[Problem])
             continue  # `store.verify` tells of it
         summary = store.summaries([blob]).get(blob) or scan(data)
         text = Folded(head_text(data), body_text(data, summary, index.extracted([blob]).get(blob, "")))
-        kept = texts.read(store, [blob]).get(blob)
+        kept = dict(texts.read(store, [blob])).get(blob)
         if kept != texts.pack(text.head, text.body) and not (kept is None and blob <= unfolded):
             found.append(Problem("search-text", f"blob {blob}", "its folded text is not what it says"))
         for token in sorted(text.tokens)[:_TOKENS]:

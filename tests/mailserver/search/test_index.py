@@ -253,7 +253,7 @@ def test_indexed_messages_are_searched_without_being_opened(
     uids = box.put(letter("a", "công  văn\r\nsố 5"), letter("b", "công văn số 5 " + "rất dài " * 600))
     box.builder.catch_up()
     blobs = [row.blob for row in box.store.uid_map(box.ref)]
-    assert texts.read(box.store, blobs) == {blobs[0]: texts.pack(*_folded(box, blobs[0]))}
+    assert dict(texts.read(box.store, blobs)) == {blobs[0]: texts.pack(*_folded(box, blobs[0]))}
     opened: list[int] = []
     read = box.store.contents
 
@@ -288,9 +288,9 @@ def test_texts_of_an_older_index_follow(box: Box, monkeypatch: pytest.MonkeyPatc
     assert box.found(Key("BODY", text="ho chua")) == uids
     blobs = [row.blob for row in box.store.uid_map(box.ref)]
     assert texts.fill(box.store)
-    assert set(texts.read(box.store, blobs)) == set(blobs[-2:])
+    assert set(dict(texts.read(box.store, blobs))) == set(blobs[-2:])
     box.builder.catch_up()
-    assert set(texts.read(box.store, blobs)) == set(blobs)
+    assert set(dict(texts.read(box.store, blobs))) == set(blobs)
     assert not texts.fill(box.store)
     assert verify_search(box.store) == []
     assert box.found(Key("BODY", text="ho chua 3")) == uids[3:4]
