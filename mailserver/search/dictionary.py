@@ -16,6 +16,7 @@ from mailserver.search.terms import FIRST_WORD, Piece
 
 MOST_WORDS = 1_000_000
 """With so many words it is full: new ones are indexed by their grams."""
+_PAGE = 4096
 MANY = 20_000
 """A piece that more words match says nothing: any message may hold it."""
 
@@ -25,9 +26,19 @@ def _aad(first: int) -> bytes:
 
 
 def put(conn: sa.Connection, seal: Seal, first: int, words: list[str]) -> None:
-    """Store new words, which get the ids from ``first`` on."""
-    sealed = seal.seal_text("\n".join(words), _aad(first))
-    conn.execute(sa.insert(schema.word).values(first=first, count=len(words), sealed=sealed))
+    """Store new words, which get the ids from ``first`` on: behind those of the last page while that is short.
+
+    Who reads the dictionary for the first time opens all pages, so they should be few.
+    """
+    table, text = schema.word, "\n".join(words)
+    last = conn.execute(sa.select(table).order_by(table.c.first.desc()).limit(1)).first()
+    if last is None or len(words) + (held := last._mapping["count"]) > _PAGE or last.first + held != first:
+        sealed = seal.seal_text(text, _aad(first))
+        conn.execute(sa.insert(table).values(first=first, count=len(words), sealed=sealed))
+        return
+    text = seal.open_text(last.sealed, _aad(last.first)) + "\n" + text
+    longer = {"count": held + len(words), "sealed": seal.seal_text(text, _aad(last.first))}
+    conn.execute(sa.update(table).where(table.c.first == last.first).values(longer))
 
 
 def replace(conn: sa.Connection, seal: Seal, first: int, words: list[str]) -> None:
@@ -37,15 +48,19 @@ def replace(conn: sa.Connection, seal: Seal, first: int, words: list[str]) -> No
 
 
 def pages(conn: sa.Connection, seal: Seal, since: int = FIRST_WORD) -> list[tuple[int, list[str]]]:
-    """(first id, words) of the pages from id ``since`` on."""
+    """(first id, words) from id ``since`` on, page by page."""
     return [(first, text.split("\n")) for first, text in texts(conn, seal, since)]
 
 
 def texts(conn: sa.Connection, seal: Seal, since: int = FIRST_WORD) -> list[tuple[int, str]]:
-    """(first id, words with a line feed between them) of the pages from id ``since`` on."""
+    """(first id, words with a line feed between them) from id ``since`` on, page by page."""
     table = schema.word
-    query = sa.select(table.c.first, table.c.sealed).where(table.c.first >= since).order_by(table.c.first)
-    return [(first, seal.open_text(sealed, _aad(first))) for first, sealed in conn.execute(query)]
+    query = sa.select(table.c.first, table.c.sealed).where(table.c.first + table.c.count > since)
+    found = []
+    for first, sealed in conn.execute(query.order_by(table.c.first)):
+        text, known = seal.open_text(sealed, _aad(first)), max(0, since - first)
+        found.append((first + known, text.split("\n", known)[known]))
+    return found
 
 
 class Dictionary:
