@@ -134,9 +134,10 @@ def opening(path: Path, identity: Any) -> Iterator[Iterator[tuple[dict[str, Any]
     with os.fdopen(read_end, "rb", buffering=CHUNK) as stream:
         try:
             yield _records(path, stream)
-        finally:
             while stream.read(CHUNK):
                 pass
+        finally:
+            stream.close()  # who gives up early does not wait for the rest
             thread.join()
     if failed:
         raise damaged(path, str(failed[0])) from failed[0]
