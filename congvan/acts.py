@@ -16,6 +16,7 @@ from mailserver.accounts.changes import (
     NewAgency,
     add_account,
     add_agency,
+    send_elsewhere,
     set_masked,
     set_quota,
     set_state,
@@ -46,6 +47,12 @@ def directory_acts(parts: Installation) -> dict[str, Callable[..., Any]]:
         registry = parts.database.write(job)
         parts.accounts.forget()
         return {"code": code, "registry": registry, "elsewhere": away}
+
+    def elsewhere_act(code: str, by: str) -> dict[str, Any]:
+        home = parts.agency(code)
+        parts.database.write(lambda conn: send_elsewhere(conn, parts.seal, home, by))
+        parts.accounts.forget()
+        return {"code": home.code, "registry": home.registry_address, "elsewhere": True}
 
     def import_accounts(rows: list[dict[str, str]]) -> dict[str, Any]:
         """Rows of address, name, title, agency, role, password ("" makes one up)."""
@@ -145,6 +152,7 @@ def directory_acts(parts: Installation) -> dict[str, Callable[..., Any]]:
 
     return {
         "agency.add": add_agency_act,
+        "agency.elsewhere": elsewhere_act,
         "account.import": import_accounts,
         "account.lock": lock_account,
         "account.trace": trace_account,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: AGPL-3.0-or-later
-"""``congvan agency list|show|add|quota|key|openpgp|pin``."""
+"""``congvan agency list|show|add|elsewhere|quota|key|openpgp|pin``."""
 
 from __future__ import annotations
 
@@ -38,6 +38,10 @@ def register(subparsers: Any) -> None:
         " (a domain that routes name is elsewhere anyway)",
     )
     add.set_defaults(run=add_agency)
+    away = acts.add_parser("elsewhere", help="another server has an agency's mail from now on")
+    away.add_argument("code", help="its public code")
+    away.add_argument("--by", default="cli", metavar="ADDRESS", help="who does it, for the ledger")
+    away.set_defaults(run=send_elsewhere)
     limit = acts.add_parser("quota", help="show or set how much mail all accounts of an agency may keep")
     limit.add_argument("code", help="its public code")
     limits.add_limit(limit)
@@ -81,6 +85,13 @@ def add_agency(args: argparse.Namespace) -> int:
     answer = call(find_settings(args), "agency.add", {name: getattr(args, name) for name in names})
     where = " (máy chủ khác / elsewhere)" if answer["elsewhere"] else ""
     emit(args, answer, f"{answer['code']}: {answer['registry']}{where}")
+    return 0
+
+
+def send_elsewhere(args: argparse.Namespace) -> int:
+    """Say through the running installation that the mailboxes of an agency are on another server."""
+    answer = call(find_settings(args), "agency.elsewhere", {"code": args.code, "by": args.by})
+    emit(args, answer, f"{answer['code']}: {answer['registry']} (máy chủ khác / elsewhere)")
     return 0
 
 

@@ -214,6 +214,27 @@ def _backup(settings: Settings) -> Iterator[Line]:
     )
 
 
+def _routes(settings: Settings) -> Iterator[Line]:
+    """Agencies whose letters stay here though the routes table says that another server has their mail."""
+    database = open_database(settings)
+    try:
+        here = [one for one in Accounts(database, open_seal(settings)).agencies() if not one.elsewhere]
+    finally:
+        database.close()
+    routed = {one.lower() for one in settings.queue.routes}
+    found = ", ".join(one.code for one in here if one.domain in routed)
+    yield Line(
+        "routes",
+        not found,
+        f"có hộp thư ở đây dù [queue] routes chỉ đi nơi khác: {found}: `congvan agency elsewhere`"
+        if found
+        else "không trái với cơ quan nào ở đây",
+        f"have a mailbox here though [queue] routes leads elsewhere: {found}: `congvan agency elsewhere`"
+        if found
+        else "none against an agency here",
+    )
+
+
 def _database(settings: Settings) -> Iterator[Line]:
     database = open_database(settings)
     try:
@@ -321,6 +342,7 @@ _LOOKS = (
     _room,
     _writing,
     _backup,
+    _routes,
     _database,
     _rules,
     _dns,

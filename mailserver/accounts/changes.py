@@ -103,6 +103,31 @@ def add_agency(conn: sa.Connection, seal: Seal, new: NewAgency) -> Agency:
     return made
 
 
+def send_elsewhere(conn: sa.Connection, seal: Seal, whom: Agency, by: str) -> None:
+    """Another server has the agency's mail from now on; letters in its registry mailbox stay where they are.
+
+    Raises `Refused` (``agency-has-accounts``) while somebody else has an active account of it here.
+    """
+    a = account.c
+    others = sa.select(a.account).where(
+        a.agency == whom.number, a.account != whom.registry.account, a.state == "active"
+    )
+    if conn.execute(others.limit(1)).first() is not None:
+        raise Refused(
+            "agency-has-accounts",
+            f"{whom.code} còn tài khoản ở đây. Chuyển thư của họ đi, khóa bằng `congvan account lock`, rồi làm lại.",
+            f"{whom.code} still has accounts here. Move their mail, lock them by `congvan account lock`, then try again.",
+        )
+    conn.execute(sa.update(agency).where(agency.c.agency == whom.number).values(elsewhere=True))
+    conn.execute(
+        sa.update(account)
+        .where(a.agency == whom.number, a.account == whom.registry.account)
+        .values(state="left")
+    )
+    next_number(conn, 0, "directory")
+    record(conn, seal, "agency.elsewhere", whom.code, {"domain": whom.domain, "by": by})
+
+
 def add_account(conn: sa.Connection, seal: Seal, home: Agency, new: NewAccount) -> Account:
     """Add an account of ``home``. Raises `Refused`: a taken address, an unknown role, an agency elsewhere."""
     if home.elsewhere:

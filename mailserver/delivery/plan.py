@@ -94,7 +94,9 @@ def plan(accounts: Accounts, incoming: Incoming) -> Plan:
                 "Máy chủ này không chuyển tiếp thư cho người ngoài. Hãy đăng nhập để gửi.",
                 "This server does not relay mail. Sign in to send.",
             )
-        account, group = accounts.by_address(address), accounts.shared(address)
+        here = kind == "local"
+        account = accounts.by_address(address) if here else None
+        group = accounts.shared(address) if here else None
         if group is not None and account is None:
             for member in _members(accounts, group, incoming):
                 found.to(member, address)

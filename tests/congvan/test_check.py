@@ -80,3 +80,16 @@ def test_check_names_the_fullest_mailboxes(resting: Resting) -> None:
     assert not ok
     assert f"{CV1} 91 %" in vi
     assert "congvan account quota" in en
+
+
+def test_check_names_an_agency_whose_letters_should_leave(resting: Resting) -> None:
+    assert lines(resting)["routes"][0]
+    text = resting.settings.file.read_text(encoding="utf-8")
+    assert "routes = {  }" in text
+    resting.settings.file.write_text(
+        text.replace("routes = {  }", f'routes = {{ "{HOME}" = "mx.example:25" }}'), encoding="utf-8"
+    )
+    ok, vi, en = lines(resting)["routes"]
+    assert not ok
+    assert "H12.01" in vi
+    assert "congvan agency elsewhere" in en

@@ -535,3 +535,7 @@ def test_an_agency_elsewhere_gets_no_mailbox_and_its_mail_leaves(demo: Demo) -> 
         assert client.rcpt(made["registry"])[0] == 550
     done = demo.run("agency", "key", "issue", "--agency", "H29.01", "--json")
     assert (done.returncode, json.loads(done.stdout)["error"]) == (1, "agency-elsewhere")
+    late = ("agency", "add", "H29.02", "--name", "Sở Y", "--short", "Y", "--domain", "y.tinhkhac.example")
+    assert demo.congvan(*late)["elsewhere"] is False
+    assert demo.congvan("agency", "elsewhere", "H29.02")["elsewhere"] is True
+    assert [one["state"] for one in demo.congvan("agency", "show", "H29.02")["accounts"]] == ["left"]

@@ -8,7 +8,7 @@ import asyncio
 import pytest
 
 from config.refusal import Refused
-from mailserver.accounts.changes import NewAccount, NewAgency, add_account, add_agency
+from mailserver.accounts.changes import NewAccount, NewAgency, add_account, add_agency, send_elsewhere
 from mailserver.delivery import Recipient
 from mailserver.dns import Resolver
 from mailserver.queue.courier import Courier
@@ -107,6 +107,25 @@ def test_mail_to_an_agency_elsewhere_leaves_by_mx_though_it_is_in_the_directory(
     worker = NewAccount("cv9@noivu.example", "x", "x", "civil-servant")
     with pytest.raises(Refused, match="agency-elsewhere"):
         province.database.write(lambda conn: add_account(conn, province.seal, made, worker))
+
+
+def test_mail_to_an_agency_that_moved_away_leaves(carrying: Make, peer: Peer) -> None:
+    one = carrying(routes={"moved.example": f"127.0.0.1:{peer.port}"})
+    province = one.mail.province
+    new = NewAgency("H29.02", "Sở X", "X", "moved.example")
+    made = province.database.write(lambda conn: add_agency(conn, province.seal, new))
+    with pytest.raises(Refused, match="agency-has-accounts"):
+        province.database.write(lambda conn: send_elsewhere(conn, province.seal, province.other, "t"))
+    province.database.write(lambda conn: send_elsewhere(conn, province.seal, made, "t"))
+    province.accounts.forget()
+    one.start()
+    with Talk(one.mail.submission) as talk:
+        assert sign_in(talk).startswith("235")
+        talk.ask(f"MAIL FROM:<{CV1}>")
+        assert talk.ask(f"RCPT TO:<{made.registry_address}>").startswith("250")
+        assert data(talk, f"From: {CV1}\r\nSubject: s\r\n\r\nx\r\n.\r\n".encode()).startswith("250")
+    one.until(lambda: not one.rows())
+    assert [got.rcpt_tos for got in peer.got] == [["vanthu@moved.example"]]
 
 
 def test_a_silent_dns_lets_mail_wait(carrying: Make, peer: Peer) -> None:
