@@ -44,6 +44,13 @@ def begin(
         conn.execute(sa.insert(_table).values(**ref._asdict(), **values))
 
 
+def any_due(conn: sa.Connection, now: int) -> bool:
+    """Whether one is to be looked for at ``now`` (µs): nothing is written when not."""
+    return (
+        conn.execute(sa.select(_table.c.document).where(_table.c.next_us <= now).limit(1)).first() is not None
+    )
+
+
 def take_due(conn: sa.Connection, seal: Seal, now: int, most: int) -> list[Awaited]:
     """Those to be looked for at ``now`` (µs), at most ``most``; each is put off at once, so that none stops the others."""
     due = sa.select(_table).where(_table.c.next_us <= now).order_by(_table.c.next_us).limit(most)

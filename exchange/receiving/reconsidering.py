@@ -47,6 +47,9 @@ async def run(exchange: Exchange, fetcher: Fetcher) -> None:
 def complete(exchange: Exchange, fetcher: Fetcher, now: int | None = None) -> int:
     """One round over the packets that are due (``now``: µs); how many were judged anew. Raises `Unavailable`."""
     moment = now_us() if now is None else now
+    with exchange.database.reading() as conn:
+        if not awaited.any_due(conn, moment):
+            return 0
     due = exchange.database.write(lambda conn: awaited.take_due(conn, exchange.seal, moment, _AT_ONCE))
     return sum(_one(exchange, fetcher, one) for one in due)
 
