@@ -80,7 +80,8 @@ class ExchangeWorker:
         if due is not None:
             wait = min(wait, max(_PAUSE_S, (due - now_us()) / 1_000_000))
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._woken.wait(), wait)
+            async with asyncio.timeout(wait):
+                await self._woken.wait()
 
     def _wake(self, topic: str, key: str) -> None:
         if topic in ("ledger", "document") or (topic == "mailbox" and self._follower.watches(key)):

@@ -7,6 +7,7 @@ One lesson is one transaction: learned and gone, or still there. A letter that c
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 
@@ -45,10 +46,9 @@ class Learner:
             self._woken.clear()
             while await self.once():
                 pass
-            try:
-                await asyncio.wait_for(self._woken.wait(), _AGAIN_S)
-            except TimeoutError:
-                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_AGAIN_S):
+                    await self._woken.wait()
 
     async def once(self) -> bool:
         """Take the oldest lesson; False when there is none."""

@@ -108,7 +108,10 @@ class Courier:
                 await self._take(routes)
                 pause = await self._pause()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), pause)
+                    async with asyncio.timeout(
+                        pause
+                    ):  # `wait_for` forgets that it was cancelled when it is woken
+                        await self._woken.wait()
         finally:
             renewing.cancel()
             await self._stop()

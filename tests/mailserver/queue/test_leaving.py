@@ -137,3 +137,22 @@ def test_a_silent_dns_lets_mail_wait(carrying: Make, peer: Peer) -> None:
         (row,) = one.until(lambda: [each for each in one.rows() if each.attempts])
     assert row.state == "waiting"
     assert "4.4.3" in row.last_answer
+
+
+@pytest.mark.parametrize("steps", range(4))
+def test_a_courier_that_is_woken_as_it_ends_ends(steps: int, carrying: Make) -> None:
+    one = carrying()
+    one.start()
+
+    async def walk() -> bool:
+        task = one.task
+        assert task is not None
+        await asyncio.sleep(0.2)  # it waits for the next wake-up by now
+        one.courier._on_wake("queue", "")
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        done, _ = await asyncio.wait({task}, timeout=5)
+        return bool(done)
+
+    assert one.mail.loop.run(walk())
