@@ -30,7 +30,8 @@ log = logging.getLogger("congvan.search")
 
 RUN = 128
 """So many are read by one statement."""
-_LONGEST = 256 * 1024
+_LONGEST = 32 * 1024
+"""Compressing more costs more than reading the few long messages that come into question."""
 _FILL = 256
 _PLACE = b"search-folded"
 _ASKED = [f"blob_{number}" for number in range(RUN)]
@@ -47,7 +48,7 @@ def sealed(seal: Seal, head: str, body: str, wrapped_key: bytes, name: bytes) ->
     if packed is None:
         return None
     nonce = fresh_nonce()
-    return nonce + seal.blob_key(wrapped_key).encrypt(nonce, zlib.compress(packed, 6), _PLACE + name)
+    return nonce + seal.blob_key(wrapped_key).encrypt(nonce, zlib.compress(packed, 1), _PLACE + name)
 
 
 def pack(head: str, body: str) -> bytes | None:
