@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import secrets
 import shutil
@@ -13,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 
 class Demo:
@@ -74,19 +75,36 @@ class Demo:
 
 
 _given: set[int] = set()
+_kept: list[IO[str]] = []
+"""Locks on the last base ports given: other test processes choose too, before the demo listens."""
 
 
 def free_base_port() -> int:
     """A base port whose seven ports nobody listens on, another one at each call of this process."""
     while True:
         base = 15_000 + 1000 * secrets.randbelow(17)
-        if base not in _given and all(
-            _free(base + offset) for offset in (25, 80, 143, 443, 444, 465, 587, 993)
+        if (
+            base not in _given
+            and _ours(base)
+            and all(_free(base + offset) for offset in (25, 80, 143, 443, 444, 465, 587, 993))
         ):
             _given.add(base)
             if len(_given) > 12:  # those of demos long gone may be used again
                 _given.clear()
             return base
+
+
+def _ours(base: int) -> bool:
+    handle = (Path(tempfile.gettempdir()) / f"congvan-test-{base}.lock").open("w")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        handle.close()
+        return False
+    _kept.append(handle)
+    if len(_kept) > 3:
+        _kept.pop(0).close()
+    return True
 
 
 def _free(port: int) -> bool:
